@@ -1,0 +1,259 @@
+"""What the engine asks of the world, as values: effects, their outcomes, and the performer's port.
+
+Engine room: standard library only, no I/O. An effect says everything the performer needs; paths are
+Windows paths (``C:\\_SMSTaskSequence``), sizes are bytes or 512-byte sectors as named, times are seconds.
+The three performers (LabPE and deployed system, simulator, replay) answer each effect with an Outcome.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any, ClassVar, Literal, Protocol
+
+#: How an outcome came about. "real": done on the machine; "modelled": by the simulator;
+#: "doubled": answered by the scenario; "recorded": taken from a log.
+How = Literal["real", "modelled", "doubled", "recorded"]
+
+KINDS: dict[str, type[Effect]] = {}
+
+
+@dataclass(frozen=True)
+class Effect:
+    """Base of all effects. ``repeatable``: may be performed again when it was interrupted."""
+
+    repeatable: ClassVar[bool] = False
+
+    def __init_subclass__(cls) -> None:
+        KINDS[cls.__name__] = cls
+
+    @property
+    def kind(self) -> str:
+        return type(self).__name__
+
+    def to_json(self) -> dict[str, Any]:
+        return {"kind": self.kind, **asdict(self)}
+
+    @staticmethod
+    def from_json(data: dict[str, Any]) -> Effect:
+        values = {key: value for key, value in data.items() if key != "kind"}
+        if data["kind"] == "PartitionDisk":
+            values["partitions"] = tuple(Partition(**item) for item in values["partitions"])
+        return KINDS[data["kind"]](**values)
+
+
+@dataclass(frozen=True)
+class GatherFacts(Effect):
+    """What the engine must know of the machine. First effect of a run and first after each restart.
+
+    Outcome value: ``in_winpe`` bool, ``uefi`` bool, ``machine_name`` str, ``mac`` "52:54:..", ``uuid`` str,
+    ``architecture`` "x64"|"x86"|"arm64", ``disks`` [{"index": 0, "sectors": int, "sector_size": 512}],
+    ``log_path`` str (where smsts.log is now), ``data_path`` str or "" (``C:\\_SMSTaskSequence`` once a
+    formatted volume exists), ``volumes`` {"C:": {"disk": 0, "partition": 3}}, ``launch_mode`` "PXE"|"SMS",
+    ``bootable`` bool (a formatted local volume exists that can hold the state).
+    """
+
+    repeatable: ClassVar[bool] = True
+
+
+@dataclass(frozen=True)
+class RunCommand(Effect):
+    """Run a command line as Local System. ``timeout`` seconds or None.
+
+    Outcome: ``code`` is the exit code; value may hold ``output`` (str, last 1000 characters),
+    ``sets`` {name: value}: variables a script set. In PE on Linux only doubles can answer.
+    """
+
+    command: str
+    working_directory: str = ""
+    timeout: int | None = None
+
+
+@dataclass(frozen=True)
+class Partition:
+    """One partition of a computed layout, in sectors of 512 bytes.
+
+    ``type``: EFI, MSR, Primary, Recovery, Hidden, Extended, Logical. ``file_system``: NTFS, FAT32 or "".
+    ``letter``: "C:" or "" (none assigned). ``bootable``: active flag (MBR).
+    """
+
+    number: int
+    type: str
+    start: int
+    sectors: int
+    file_system: str = ""
+    label: str = ""
+    quick_format: bool = True
+    bootable: bool = False
+    letter: str = ""
+
+
+@dataclass(frozen=True)
+class PartitionDisk(Effect):
+    """Wipe a disk, write its partition table, format its partitions. The engine computed the layout.
+
+    Outcome value: ``volumes`` as in GatherFacts, after the change. From then on state and log survive there.
+    """
+
+    disk: int
+    style: Literal["GPT", "MBR"]
+    partitions: tuple[Partition, ...]
+
+
+@dataclass(frozen=True)
+class DownloadContent(Effect):
+    """Fetch a package from the distribution point into ``destination`` (a folder of the machine).
+
+    Outcome value: ``path`` folder, ``files`` [{"name": relative, "size": int}], ``location`` URL tried last,
+    ``status`` HTTP status of the last answer (0: none). Codes: 0x80070002 when a location was given but the
+    distribution point does not give the content, 0x80040102 no location known, 0x80091007 hash mismatch.
+    """
+
+    package: str
+    destination: str
+    repeatable: ClassVar[bool] = True
+
+
+@dataclass(frozen=True)
+class ApplyImage(Effect):
+    """Empty ``volume`` (save ``keep`` folders at its root) and apply image ``index`` of a WIM file to it.
+
+    Outcome value: ``image_name``, ``architecture`` of the image. The WIM may lie on that same volume below
+    a kept folder.
+    """
+
+    image: str
+    index: int
+    volume: str
+    keep: tuple[str, ...] = ("_SMSTaskSequence",)
+
+
+@dataclass(frozen=True)
+class InstallBootFiles(Effect):
+    """Make ``volume`` (holding ``Windows\\Boot``) what the firmware starts, as bcdboot does.
+
+    UEFI: the loader goes to ``\\EFI\\Microsoft\\Boot\\bootmgfw.efi`` and ``\\EFI\\Boot\\bootx64.efi`` of the EFI
+    system partition of the volume's disk.
+    """
+
+    volume: str
+    repeatable: ClassVar[bool] = True
+
+
+@dataclass(frozen=True)
+class WriteFile(Effect):
+    """Write a text file (UTF-8, the text as given). Folders are made as needed."""
+
+    path: str
+    text: str
+    repeatable: ClassVar[bool] = True
+
+
+@dataclass(frozen=True)
+class ReadFile(Effect):
+    """Read a text file. Outcome value: ``text``; code 0x80070002 when it is not there."""
+
+    path: str
+    repeatable: ClassVar[bool] = True
+
+
+@dataclass(frozen=True)
+class SetRegistry(Effect):
+    """Set values in the registry of the Windows on ``volume`` (offline in PE, its own in the full OS).
+
+    ``key`` like ``HKLM\\SYSTEM\\Setup``; ``values`` name -> [type, data], type REG_SZ or REG_DWORD, data str or int.
+    """
+
+    volume: str
+    key: str
+    values: dict[str, list[Any]] = field(default_factory=dict)
+    repeatable: ClassVar[bool] = True
+
+
+@dataclass(frozen=True)
+class StageBootImage(Effect):
+    """Put the boot image downloaded to ``folder`` on the local disk so that the next start goes into PE."""
+
+    package: str
+    folder: str
+    repeatable: ClassVar[bool] = True
+
+
+@dataclass(frozen=True)
+class Restart(Effect):
+    """Restart the machine. The loop saves the state first; the outcome is known only after the restart.
+
+    Outcome code 0: it happened (another boot mark). ``target``: "HD" or "WinPE".
+    """
+
+    target: Literal["HD", "WinPE"]
+    delay: int = 0
+    message: str = ""
+
+
+@dataclass(frozen=True)
+class CleanUp(Effect):
+    """The sequence is over: move the logs to ``log_folder`` (or leave them, ""), remove ``data_path``."""
+
+    log_folder: str
+    data_path: str
+    repeatable: ClassVar[bool] = True
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of an effect. ``code`` 0 is success; otherwise a Win32 code or HRESULT, unsigned 32 bit."""
+
+    code: int = 0
+    how: How = "real"
+    message: str = ""
+    value: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def ok(self) -> bool:
+        return self.code == 0
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @staticmethod
+    def from_json(data: dict[str, Any]) -> Outcome:
+        return Outcome(**data)
+
+
+#: The outcome of an effect that was pending when the machine went down and may not be repeated.
+INTERRUPTED = Outcome(code=0x800704C7, message="interrupted by a restart nobody asked for")
+
+
+@dataclass(frozen=True)
+class Finished:
+    """The run is over. ``code`` is 0 or the sequence's error, normally 0x80004005."""
+
+    result: Literal["success", "failed"]
+    code: int
+    failed_step: str = ""
+    step_code: int = 0
+
+
+@dataclass(frozen=True)
+class EngineEvent:
+    """Something the engine says happened; the loop stamps it with a time and passes it on.
+
+    kind               data
+    sequence-started   name, steps (count of enabled steps), instructions
+    instruction        pointer, name, type ("group" for a group), depth, n (step number, 0 for groups)
+    step-finished      pointer, name, type, result success|failed|skipped|disabled, code, reason, continued
+    group-finished     pointer, name, result success|failed|skipped|disabled, reason, continued
+    variable           name, value ("***" when secret), secret
+    record             component, message, type (1 info, 2 warning, 3 error), file
+    sequence-finished  result, code, failed_step, step_code
+    """
+
+    kind: str
+    data: dict[str, Any]
+
+
+class Performer(Protocol):
+    """Carries effects out. Raises lab.errors.LabFault when the lab, not the machine, is at fault
+    (for instance a command that no double answers)."""
+
+    def perform(self, effect: Effect) -> Outcome: ...

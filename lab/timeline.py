@@ -1,0 +1,134 @@
+"""The timeline: everything that was observed in a run, append-only, one writer, JSON lines.
+
+One ``Event`` per line, flushed as it happens, so that what was seen before a kill is there after it.
+The simulator writes the same events. Imports the ground only.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TextIO
+
+from lab.clock import Clock
+
+#: The phases of a machine's life, in order. ``step`` stands for every step of the sequence.
+PHASES = (
+    "off", "firmware", "dhcp", "boot-file", "pe-kernel", "pe-hello", "policy", "content",
+    "step", "restart", "disk-boot", "os-hello", "finished", "failed",
+)  # fmt: skip
+
+#: Who observed an event.
+SOURCES = (
+    "lab", "hypervisor", "console", "dhcp", "tftp", "http", "agent", "engine", "smsts", "screen", "fault",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Event:
+    """One observation.
+
+    seq      counts from 1 without gaps, over the whole run
+    time     seconds since the run began, on the host's monotonic clock (virtual in the simulator)
+    wall     ISO 8601 UTC time of the host
+    machine  the machine's name, or "" for the lab itself
+    source   one of SOURCES; kind: what happened, a short fixed word of that source
+    phase    one of PHASES, or "" for the lab itself
+    source_time  the source's own time in seconds (guest uptime), or None
+    data     JSON values only
+    """
+
+    seq: int
+    time: float
+    wall: str
+    machine: str
+    source: str
+    kind: str
+    phase: str = ""
+    source_time: float | None = None
+    data: dict[str, Any] = field(default_factory=dict)
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self), ensure_ascii=False, separators=(",", ":"))
+
+    @staticmethod
+    def from_json(line: str) -> Event:
+        return Event(**json.loads(line))
+
+
+class Timeline:
+    """The only writer of a run's timeline. Thread-safe; ``file`` may be None (events in memory only)."""
+
+    def __init__(
+        self, clock: Clock, file: TextIO | None = None, *, wall: Callable[[], datetime] | None = None
+    ) -> None:
+        self._clock = clock
+        self._start = clock.now()
+        self._file = file
+        self._wall = wall or (lambda: datetime.now(UTC))
+        self._lock = threading.Lock()
+        self._phases: dict[str, str] = {}
+        self._followers: list[Callable[[Event], None]] = []
+        self.events: list[Event] = []
+
+    def follow(self, follower: Callable[[Event], None]) -> None:
+        """Call ``follower`` with each later event, in order, inside the writer's lock: it must be quick."""
+        with self._lock:
+            self._followers.append(follower)
+
+    def phase(self, machine: str) -> str:
+        return self._phases.get(machine, "")
+
+    def append(
+        self,
+        source: str,
+        kind: str,
+        *,
+        machine: str = "",
+        phase: str | None = None,
+        source_time: float | None = None,
+        **data: Any,
+    ) -> Event:
+        """Write one event. A ``phase`` given here is the machine's phase from now on."""
+        if source not in SOURCES:
+            raise ValueError(f"unknown event source '{source}'")
+        with self._lock:
+            if phase is not None:
+                if phase not in PHASES:
+                    raise ValueError(f"unknown phase '{phase}'")
+                self._phases[machine] = phase
+            event = Event(
+                seq=len(self.events) + 1,
+                time=round(self._clock.now() - self._start, 6),
+                wall=self._wall().isoformat(timespec="milliseconds"),
+                machine=machine,
+                source=source,
+                kind=kind,
+                phase=self._phases.get(machine, ""),
+                source_time=source_time,
+                data=data,
+            )
+            self.events.append(event)
+            if self._file is not None:
+                self._file.write(event.to_json() + "\n")
+                self._file.flush()
+            for follower in self._followers:
+                follower(event)
+        return event
+
+
+def read_timeline(path: Path) -> Iterator[Event]:
+    """The events of a timeline file. A last line cut by a kill is left out; nothing else may be cut."""
+    lines = path.read_text(encoding="utf-8").split("\n")
+    last = lines.pop()  # "" when the file ends with a newline; the cut record otherwise
+    for line in lines:
+        yield Event.from_json(line)
+    if last:
+        try:
+            yield Event.from_json(last)
+        except (ValueError, TypeError):
+            return
