@@ -1,0 +1,31 @@
+"""Guards for all tests: unit tests can neither start a process nor open a socket."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+from pathlib import Path
+
+import pytest
+
+UNIT = Path(__file__).parent / "unit"
+
+
+class ForbiddenInUnitTests(BaseException):
+    """Not an Exception, so that no ``except Exception`` of the code under test can hide it."""
+
+
+@pytest.fixture(autouse=True)
+def no_processes_or_sockets(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    if UNIT not in Path(request.node.path).parents:
+        return
+
+    def forbidden(*args: object, **kwargs: object) -> None:
+        raise ForbiddenInUnitTests("a unit test tried to start a process or open a socket")
+
+    monkeypatch.setattr(subprocess.Popen, "__init__", forbidden)
+    monkeypatch.setattr(os, "system", forbidden)
+    monkeypatch.setattr(os, "posix_spawn", forbidden)
+    monkeypatch.setattr(os, "fork", forbidden)
+    monkeypatch.setattr(socket.socket, "__init__", forbidden)
