@@ -49,16 +49,18 @@ class FinalState:
     """``volumes``: name -> "disk,partition", for instance {"C:": "0,3", "EFI:": "0,1"}. C: is the volume that
     holds Windows (or, when none does, the first NTFS volume); EFI: the EFI system partition.
 
-    ``files``: Windows path (``C:\\Windows\\...``, ``EFI:\\EFI\\...``) -> FileState; folders end with a backslash.
-    Case as found; lookups ignore case. NTFS metadata and ``System Volume Information`` are left out.
+    ``files``: Windows path (``C:\\Windows\\...``, ``EFI:\\EFI\\...``) -> FileState; folders end with a
+    backslash. Case as found; lookups ignore case. NTFS metadata and ``System Volume Information`` are left
+    out.
     ``registry``: key (``HKLM\\SYSTEM\\Setup``; ControlSet001, never CurrentControlSet) -> value name ->
-    [type, data].
+    [type, data]. ``notes``: what could not be read or was left out, one sentence each.
     """
 
     disks: tuple[DiskState, ...] = ()
     volumes: dict[str, str] = field(default_factory=dict)
     files: dict[str, FileState] = field(default_factory=dict)
     registry: dict[str, dict[str, list[Any]]] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -75,4 +77,5 @@ class FinalState:
             volumes=data["volumes"],
             files={path: FileState(**state) for path, state in data["files"].items()},
             registry=data["registry"],
+            notes=tuple(data.get("notes", ())),
         )

@@ -1,0 +1,349 @@
+"""The performer of the simulator: does to the modelled machine what each effect asks for.
+
+Shares no code with the performer of LabPE, so that comparing the two says something. Codes are those that
+``lab.sequence.effects`` documents.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from lab.clock import VirtualClock
+from lab.errors import LabFault
+from lab.guest.doubles import Double, answer, suggestion
+from lab.guest.place import Place
+from lab.sequence import effects
+from lab.sequence.effects import Effect, Outcome
+from lab.simulation.disks import Blob, Content, Files, Growing
+from lab.simulation.machine import LOADER_PLACES, LOADER_SOURCE, STAGED_PLACE, Entry, Machine, join
+from lab.simulation.site import ModelSite, SimFile, SimImage
+
+FILE_NOT_FOUND = 0x80070002
+PATH_NOT_FOUND = 0x80070003
+NOT_SUPPORTED = 0x80070032
+INVALID_PARAMETER = 0x80070057
+INVALID_NAME = 0x8007007B
+TIMED_OUT = 0x800705B4
+NO_LOCATION = 0x80040102
+HASH_MISMATCH = 0x80091007
+
+#: Where smsts.log is (documented, reference logs section 2).
+LOG_BEFORE_DISK = "X:\\Windows\\temp\\smstslog"
+LOG_OF_CLIENT = "C:\\Windows\\CCM\\Logs\\smstslog"
+
+_HIVE_NAMES = ("SYSTEM", "SOFTWARE", "SAM", "SECURITY")
+_ILLEGAL = frozenset('<>:"|?*')
+
+#: Plausible seconds that an effect takes, besides what its own data tell.
+SECONDS = {
+    "GatherFacts": 0.5,
+    "PartitionDisk": 4.0,
+    "ApplyImage": 8.0,
+    "InstallBootFiles": 1.0,
+    "StageBootImage": 2.0,
+    "SetRegistry": 0.2,
+    "CleanUp": 0.5,
+}
+
+
+class ModelPerformer:
+    """Performs effects on ``machine``. ``phase`` is told the phases of a machine's life; ``name`` gives the
+    machine's own name."""
+
+    def __init__(
+        self,
+        machine: Machine,
+        site: ModelSite,
+        clock: VirtualClock,
+        *,
+        doubles: Sequence[Double],
+        place: Place,
+        name: Callable[[], str],
+        phase: Callable[[str], None],
+    ) -> None:
+        self._machine = machine
+        self._site = site
+        self._clock = clock
+        self._doubles = doubles
+        self._place = place
+        self._name = name
+        self._phase = phase
+
+    def perform(self, effect: Effect) -> Outcome:
+        """Carry one effect out. Raises LabFault."""
+        self._clock.pause(SECONDS.get(effect.kind, 0.0))
+        match effect:
+            case effects.GatherFacts():
+                return self._gather_facts()
+            case effects.RunCommand():
+                return self._run_command(effect)
+            case effects.PartitionDisk():
+                return self._partition(effect)
+            case effects.DownloadContent():
+                return self._download(effect)
+            case effects.ApplyImage():
+                return self._apply(effect)
+            case effects.InstallBootFiles():
+                return self._install_boot_files(effect)
+            case effects.StageBootImage():
+                return self._stage(effect)
+            case effects.WriteFile():
+                return _modelled(*self._write(effect.path, effect.text))
+            case effects.ReadFile():
+                return self._read(effect)
+            case effects.SetRegistry():
+                return self._set_registry(effect)
+            case effects.Restart():
+                self._phase("restart")
+                self._clock.pause(effect.delay)
+                return _modelled()
+            case effects.CleanUp():
+                return self._clean_up(effect)
+            case _:
+                raise LabFault(f"the simulator cannot perform {effect.kind}")
+
+    def _gather_facts(self) -> Outcome:
+        machine = self._machine
+        data_path = machine.data_path()
+        log_path = join(data_path, "Logs\\smstslog") if data_path else LOG_BEFORE_DISK
+        system = machine.files("C:")
+        if not machine.in_winpe and system is not None and system.is_folder("Windows\\CCM"):
+            log_path = LOG_OF_CLIENT
+        spec = machine.spec
+        return _modelled(
+            value={
+                "in_winpe": machine.in_winpe,
+                "uefi": spec.firmware == "uefi",
+                "machine_name": self._name(),
+                "mac": spec.nics[0].mac.lower() if spec.nics else "",
+                "uuid": spec.uuid.lower(),
+                "architecture": {"x86_64": "x64", "aarch64": "arm64", "i686": "x86"}[spec.architecture],
+                "disks": [
+                    {"index": disk.index, "sectors": disk.size // 512, "sector_size": 512}
+                    for disk in machine.disks
+                ],
+                "log_path": log_path,
+                "data_path": data_path,
+                "volumes": self._volumes(),
+                "launch_mode": "PXE",
+                "bootable": bool(data_path),
+            }
+        )
+
+    def _volumes(self) -> dict[str, dict[str, int]]:
+        return {
+            letter: {"disk": volume.disk, "partition": volume.partition}
+            for letter, volume in sorted(self._machine.letters.items())
+        }
+
+    def _run_command(self, effect: effects.RunCommand) -> Outcome:
+        double = answer(self._doubles, effect.command)
+        shown = effect.shown or effect.command
+        if double is None:
+            raise LabFault(
+                f"step '{self._place.step}' runs a command that only Windows can run: {shown}",
+                hint="give the scenario a double:\n" + suggestion(shown, self._place.step),
+            )
+        if effect.timeout is not None and double.takes > effect.timeout:
+            self._clock.pause(effect.timeout)
+            return Outcome(TIMED_OUT, "doubled", f"the command did not end within {effect.timeout} s")
+        self._clock.pause(double.takes)
+        for path, text in double.writes.items():
+            code, message = self._write(path, text)
+            if code:
+                return Outcome(code, "doubled", message)
+        value = {"output": double.output[-1000:], "sets": dict(double.sets)}
+        return Outcome(double.code, "doubled", value=value)
+
+    def _partition(self, effect: effects.PartitionDisk) -> Outcome:
+        machine = self._machine
+        if not 0 <= effect.disk < len(machine.disks):
+            return _modelled(FILE_NOT_FOUND, f"there is no disk {effect.disk}")
+        disk = machine.disks[effect.disk]
+        end = max((item.start + item.sectors for item in effect.partitions), default=0)
+        if end * 512 > disk.size:
+            return _modelled(INVALID_PARAMETER, f"the partitions reach beyond the end of disk {effect.disk}")
+        machine.repartition(disk, effect.style, effect.partitions)
+        return _modelled(value={"volumes": self._volumes()})
+
+    def _download(self, effect: effects.DownloadContent) -> Outcome:
+        self._phase("content")
+        try:
+            return self._fetch(effect)
+        finally:
+            self._phase("step")
+
+    def _fetch(self, effect: effects.DownloadContent) -> Outcome:
+        content = self._site.contents.get(effect.package)
+        value: dict[str, Any] = {"path": effect.destination, "files": [], "location": "", "status": 0}
+        if content is None:
+            return _modelled(NO_LOCATION, f"no distribution point has {effect.package}", value)
+        url = f"http://{self._site.site.address}/content/{effect.package}"
+        place = self._machine.locate(effect.destination)
+        if place is None:
+            return _modelled(PATH_NOT_FOUND, f"there is no drive {effect.destination[:2]}", value)
+        files, folder = place
+        files.make_folder(folder)
+        listed: list[dict[str, Any]] = []
+        value |= {"location": url, "files": listed}
+        for file in content.files:
+            target = f"{folder}\\" + file.name.replace("/", "\\")
+            if not _is_there(files.get(target), file):
+                status = value["status"] = self._site.file(effect.package, file)
+                if status != 200:
+                    message = f"{url}/{file.name} answered {status}"
+                    return _modelled(FILE_NOT_FOUND, message, value)
+                if file.damaged:
+                    message = f"{url}/{file.name} does not have the content that the policy promises"
+                    return _modelled(HASH_MISMATCH, message, value)
+                files.put(target, _content(file))
+            listed.append({"name": file.name, "size": file.size})
+        return _modelled(value=value)
+
+    def _apply(self, effect: effects.ApplyImage) -> Outcome:
+        machine = self._machine
+        volume = machine.letters.get(effect.volume.upper())
+        if volume is None or volume.file_system != "NTFS":
+            return _modelled(PATH_NOT_FOUND, f"there is no NTFS volume {effect.volume}")
+        place = machine.locate(effect.image)
+        content = place[0].get(place[1]) if place else None
+        if content is None:
+            return _modelled(FILE_NOT_FOUND, f"there is no file {effect.image}")
+        images: Sequence[SimImage] = content.data if isinstance(content, Blob) and content.data else ()
+        if not images:
+            raise LabFault(
+                f"the simulator does not know what is in {effect.image}",
+                hint="simulate with the lab's reference image, or run on a virtual machine",
+            )
+        if not 1 <= effect.index <= len(images):
+            return _modelled(INVALID_PARAMETER, f"{effect.image} has no image {effect.index}")
+        image = images[effect.index - 1]
+        volume.files.keep_only(effect.keep)
+        volume.registry.clear()
+        for path in image.folders:
+            volume.files.make_folder(path)
+        for path, data in image.files.items():
+            volume.files.put(path, data)
+            self._clock.pause(0.005)
+        for key, values in image.registry.items():
+            volume.set_values(key, values)
+        return _modelled(value={"image_name": image.name, "architecture": image.architecture})
+
+    def _install_boot_files(self, effect: effects.InstallBootFiles) -> Outcome:
+        if self._machine.spec.firmware != "uefi":
+            return _modelled(NOT_SUPPORTED, "the lab installs boot files for UEFI firmware only")
+        files = self._machine.files(effect.volume)
+        loader = files.get(LOADER_SOURCE) if files else None
+        if loader is None:
+            return _modelled(FILE_NOT_FOUND, f"there is no {effect.volume}\\{LOADER_SOURCE}")
+        system = self._machine.system_partition(effect.volume)
+        if system is None:
+            return _modelled(
+                PATH_NOT_FOUND, f"there is no EFI system partition on the disk of {effect.volume}"
+            )
+        for path in LOADER_PLACES:
+            system.files.put(path, loader)
+        self._machine.first = Entry(system.disk, system.partition, LOADER_PLACES[0])
+        return _modelled()
+
+    def _stage(self, effect: effects.StageBootImage) -> Outcome:
+        if self._machine.spec.firmware != "uefi":
+            return _modelled(NOT_SUPPORTED, "the lab stages boot images for UEFI firmware only")
+        place = self._machine.locate(effect.folder)
+        inside = sorted(place[0].under(place[1]), key=lambda item: item[0]) if place else []
+        images = [data for name, data in inside if name.casefold().endswith(".efi") and "\\" not in name]
+        if not images:
+            return _modelled(
+                FILE_NOT_FOUND, f"boot image {effect.package} has no EFI executable in {effect.folder}"
+            )
+        system = self._machine.system_partition(effect.folder[:2])
+        if system is None:
+            return _modelled(
+                PATH_NOT_FOUND, f"there is no EFI system partition on the disk of {effect.folder[:2]}"
+            )
+        system.files.put(STAGED_PLACE, images[0])
+        self._machine.next_start = Entry(system.disk, system.partition, STAGED_PLACE)
+        return _modelled()
+
+    def _write(self, path: str, text: str) -> tuple[int, str]:
+        """Code and message of writing a text file."""
+        if _ILLEGAL & set(path[2:]):
+            return INVALID_NAME, f"'{path}' is not a legal file name"
+        place = self._machine.locate(path)
+        if place is None or not place[1]:
+            return PATH_NOT_FOUND, f"there is no drive {path[:2]}"
+        place[0].put(place[1], text.encode())
+        return 0, ""
+
+    def _read(self, effect: effects.ReadFile) -> Outcome:
+        place = self._machine.locate(effect.path)
+        content = place[0].get(place[1]) if place else None
+        if isinstance(content, Growing):
+            content = content.whole()
+        if content is None:
+            return _modelled(FILE_NOT_FOUND, f"there is no file {effect.path}")
+        if isinstance(content, Blob):
+            raise LabFault(
+                f"the simulator does not know the text of {effect.path}",
+                hint="give the simulated content the file's bytes, or run on a virtual machine",
+            )
+        return _modelled(value={"text": content.decode("utf-8-sig", "replace")})
+
+    def _set_registry(self, effect: effects.SetRegistry) -> Outcome:
+        parts = effect.key.split("\\")
+        known = parts[0].upper() in ("HKLM", "HKEY_LOCAL_MACHINE")
+        if not known or len(parts) < 2 or parts[1].upper() not in _HIVE_NAMES:
+            return _modelled(INVALID_PARAMETER, f"'{effect.key}' is in no registry hive")
+        for kind, _ in effect.values.values():
+            if kind not in ("REG_SZ", "REG_DWORD"):
+                return _modelled(INVALID_PARAMETER, f"registry type '{kind}' is not supported")
+        volume = self._machine.letters.get(effect.volume.upper())
+        key = "\\".join(("HKLM", *parts[1:]))
+        if volume is None or not volume.has_hive(key):
+            return _modelled(FILE_NOT_FOUND, f"there is no hive {parts[1]} on {effect.volume}")
+        volume.set_values(key, effect.values)
+        return _modelled()
+
+    def _clean_up(self, effect: effects.CleanUp) -> Outcome:
+        """The loop has moved smsts.log already; other logs follow it."""
+        place = self._machine.locate(effect.data_path) if effect.data_path else None
+        if place is None:
+            return _modelled()
+        files, data = place
+        target = self._machine.locate(effect.log_folder) if effect.log_folder else None
+        kept = files.under(f"{data}\\Logs")
+        if target is not None:
+            files.remove(data)
+            _put_all(target[0], target[1], [(path.rpartition("\\")[2], log) for path, log in kept])
+        else:
+            had_logs = files.is_folder(f"{data}\\Logs")
+            files.remove(data)
+            files.make_folder(data)
+            if had_logs:
+                files.make_folder(f"{data}\\Logs")
+            _put_all(files, f"{data}\\Logs", kept)
+        return _modelled()
+
+
+def _put_all(files: Files, folder: str, items: list[tuple[str, Content]]) -> None:
+    for path, content in items:
+        files.put(f"{folder}\\{path}", content)
+
+
+def _modelled(code: int = 0, message: str = "", value: dict[str, Any] | None = None) -> Outcome:
+    return Outcome(code, "modelled", message, value or {})
+
+
+def _content(file: SimFile) -> Content:
+    return file.data if file.data is not None else Blob(file.size, file.sha256, file.images)
+
+
+def _is_there(found: Content | None, file: SimFile) -> bool:
+    """Whether a file has the promised size and hash already, so that it is not fetched again."""
+    if not file.sha256 or found is None or isinstance(found, Growing):
+        return False
+    if isinstance(found, Blob):
+        return (found.size, found.sha256) == (file.size, file.sha256)
+    return hashlib.sha256(found).hexdigest() == file.sha256.lower()
