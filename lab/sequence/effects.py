@@ -59,6 +59,7 @@ class GatherFacts(Effect):
 class RunCommand(Effect):
     """Run a command line as Local System. ``timeout`` seconds or None.
 
+    ``shown`` is the command line for messages and logs: secret values are ``***`` ("": show ``command``).
     Outcome: ``code`` is the exit code; value may hold ``output`` (str, last 1000 characters),
     ``sets`` {name: value}: variables a script set. In PE on Linux only doubles can answer.
     """
@@ -66,6 +67,7 @@ class RunCommand(Effect):
     command: str
     working_directory: str = ""
     timeout: int | None = None
+    shown: str = ""
 
 
 @dataclass(frozen=True)
@@ -131,8 +133,8 @@ class ApplyImage(Effect):
 class InstallBootFiles(Effect):
     """Make ``volume`` (holding ``Windows\\Boot``) what the firmware starts, as bcdboot does.
 
-    UEFI: the loader goes to ``\\EFI\\Microsoft\\Boot\\bootmgfw.efi`` and ``\\EFI\\Boot\\bootx64.efi`` of the EFI
-    system partition of the volume's disk.
+    UEFI: the loader goes to ``\\EFI\\Microsoft\\Boot\\bootmgfw.efi`` and ``\\EFI\\Boot\\bootx64.efi`` of the
+    EFI system partition of the volume's disk.
     """
 
     volume: str
@@ -160,7 +162,8 @@ class ReadFile(Effect):
 class SetRegistry(Effect):
     """Set values in the registry of the Windows on ``volume`` (offline in PE, its own in the full OS).
 
-    ``key`` like ``HKLM\\SYSTEM\\Setup``; ``values`` name -> [type, data], type REG_SZ or REG_DWORD, data str or int.
+    ``key`` like ``HKLM\\SYSTEM\\Setup``; ``values`` name -> [type, data], type REG_SZ or REG_DWORD, data str
+    or int.
     """
 
     volume: str
@@ -244,7 +247,7 @@ class EngineEvent:
     step-finished      pointer, name, type, result success|failed|skipped|disabled, code, reason, continued
     group-finished     pointer, name, result success|failed|skipped|disabled, reason, continued
     variable           name, value ("***" when secret), secret
-    record             component, message, type (1 info, 2 warning, 3 error), file
+    record             component, message, type (0 verbose, 1 info, 2 warning, 3 error), file
     sequence-finished  result, code, failed_step, step_code
     """
 

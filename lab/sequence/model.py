@@ -63,7 +63,7 @@ class Reference:
 
 @dataclass(frozen=True)
 class Step:
-    """A step. ``type`` is the XML type, for instance ``SMS_TaskSequence_RebootAction``; timeout in seconds."""
+    """A step. ``type`` is the XML type, as ``SMS_TaskSequence_RebootAction``; ``timeout`` in seconds."""
 
     type: str
     name: str
@@ -104,7 +104,10 @@ class Group:
 
 @dataclass(frozen=True)
 class TaskSequence:
-    """A whole sequence. ``name`` and ``package_id`` come from the export's wrapper, or from the file's name."""
+    """A whole sequence. ``name`` and ``package_id`` come from the export's wrapper, or from the file's name.
+
+    ``variables`` is the export's globalVarList: defaults that hold in the whole sequence.
+    """
 
     name: str
     version: str = "3.10"
@@ -112,9 +115,14 @@ class TaskSequence:
     children: tuple[Group | Step, ...] = ()
     references: tuple[Reference, ...] = ()
     position: Position = Position()
+    variables: tuple[StepVariable, ...] = ()
 
     def walk(self) -> Iterator[tuple[int, int, Group | Step]]:
-        """Instructions depth first as (pointer, depth, item); groups and disabled items count (observed)."""
+        """Instructions depth first as (pointer, depth, item).
+
+        Groups and disabled items count, and the end of a group is an instruction of its own, which is not
+        yielded but has a pointer (observed log).
+        """
         pointer = 0
 
         def below(items: tuple[Group | Step, ...], depth: int) -> Iterator[tuple[int, int, Group | Step]]:
@@ -124,6 +132,7 @@ class TaskSequence:
                 pointer += 1
                 if isinstance(item, Group):
                     yield from below(item.children, depth + 1)
+                    pointer += 1  # the group's end
 
         yield from below(self.children, 0)
 

@@ -1,0 +1,398 @@
+"""The task sequence engine: ``start``, ``next_effect``, ``advance``. Pure: no I/O, clock or chance.
+
+Engine room. Order and wording follow observed logs; guesses are marked. An activity (the beginning, a step,
+a restart, the end) is a generator over effects: it is run again from its start with the recorded outcomes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Literal
+
+from lab.sequence import codes, instructions
+from lab.sequence.bookkeeping import RULE, Bookkeeping
+from lab.sequence.context import Behaviour, Run, StepContext
+from lab.sequence.effects import (
+    INTERRUPTED,
+    CleanUp,
+    Effect,
+    EngineEvent,
+    Finished,
+    GatherFacts,
+    Outcome,
+)
+from lab.sequence.instructions import Instruction
+from lab.sequence.model import Group, Step, TaskSequence
+from lab.sequence.restart import requested, restart
+from lab.sequence.state import Activity, ExecutionState
+from lab.sequence.state import pending_data_path as pending_data_path
+from lab.sequence.state import variables_of as variables_of
+from lab.sequence.steptypes import STEP_TYPES, may_run
+from lab.sequence.variables import Variables
+
+
+def start(
+    sequence: TaskSequence, variables: Mapping[str, str], secrets: Iterable[str] = ()
+) -> ExecutionState:
+    """The state of a run before its first effect, GatherFacts.
+
+    ``variables``: the merged ones of collection and device or media, and the site's read-only ones
+    (``_SMSTSBootImageID``). ``secrets``: names whose values never leave, besides those that are secret by
+    their name. Raises VariableRefused when a name or value breaks the rules.
+    """
+    initial = Variables(
+        {variable.name: variable.value for variable in sequence.variables if variable.value}, secrets
+    )
+    for name, value in variables.items():
+        initial = initial.set(name, value)
+    return ExecutionState(variables=initial, pending=GatherFacts())
+
+
+def next_effect(sequence: TaskSequence, state: ExecutionState) -> Effect | Finished:
+    """What is to be done now, or the result."""
+    if state.activity == "done" and state.ending is not None:
+        return state.ending
+    if state.pending is None:
+        raise ValueError("the state has neither a pending effect nor a result")
+    return state.pending
+
+
+def advance(
+    sequence: TaskSequence, state: ExecutionState, outcome: Outcome
+) -> tuple[ExecutionState, tuple[EngineEvent, ...]]:
+    """Take the pending effect's outcome in and go on until the next effect or the end.
+
+    Raises ValueError when the run is over.
+    """
+    if state.activity == "done":
+        raise ValueError("the run is over")
+    engine = _Engine(sequence, state)
+    engine.feed(outcome)
+    return engine.state(), tuple(engine.run.events)
+
+
+class _Engine(Bookkeeping):
+    """One ``advance``: a working copy of the state."""
+
+    def __init__(self, sequence: TaskSequence, state: ExecutionState) -> None:
+        super().__init__(Run(state.variables, state.memory))
+        self._sequence = sequence
+        self._table = instructions.table(sequence)
+        self._activity: Activity = state.activity
+        self._pointer = state.pointer
+        self._retries = state.retries
+        self._base = (state.variables, state.memory)
+        self._outcomes = state.outcomes
+        self._pending: Effect | None = state.pending
+        self._ending = state.ending
+
+    def state(self) -> ExecutionState:
+        variables, memory = self._base
+        return ExecutionState(
+            variables=variables,
+            activity=self._activity,
+            pointer=self._pointer,
+            retries=self._retries,
+            memory=memory,
+            outcomes=self._outcomes,
+            pending=self._pending,
+            ending=self._ending,
+        )
+
+    # activities
+
+    def feed(self, outcome: Outcome) -> None:
+        """Replay the current activity and give it the new outcome."""
+        self.run.muted = True
+        generator = self._generator()
+        try:
+            next(generator)
+            for recorded in self._outcomes:
+                generator.send(recorded)
+            self.run.muted = False
+            self._outcomes = (*self._outcomes, outcome)
+            self._pending = generator.send(outcome)
+        except StopIteration as stop:
+            if self.run.muted:
+                raise ValueError("the state does not belong to this sequence") from None
+            self._drive(stop.value)
+
+    def _drive(self, code: int) -> None:
+        """The current activity ended with ``code``: go on until an effect is pending, or to the end."""
+        ended: int | None = code
+        while ended is not None:
+            following = self._after(ended)
+            if following == "walk":
+                following = self._walk()
+            if following == "done":
+                self._finish()
+                return
+            ended = self._enter(following)
+
+    def _after(self, code: int) -> Activity | Literal["walk"]:
+        """What follows the activity that ended: another one, or the walk through the instructions."""
+        if self._activity == "begin":
+            return self._decide("failed", codes.E_FAIL, "", code) if code else "walk"
+        if self._activity == "step":
+            return self._step_ended(code)
+        if self._activity == "restart":
+            return self._restarted(code)
+        return "done"
+
+    def _generator(self) -> Behaviour:
+        if self._activity == "begin":
+            return self._begin()
+        if self._activity == "restart":
+            return restart(self.run, self._item.name)
+        if self._activity == "end":
+            return self._end()
+        step = self._step
+        self.run.set_local_defaults(step)
+        return self._watched(self._behaviour(step))
+
+    def _enter(self, activity: Activity) -> int | None:
+        """Begin an activity: what is so far becomes its base. Returns its code when it needs no effect."""
+        self._activity = activity
+        self._base = (self.run.variables, self.run.memory)
+        self._outcomes = ()
+        self._pending = None
+        # A step's local defaults are set already: its condition may have asked for them.
+        generator = self._watched(self._behaviour(self._step)) if activity == "step" else self._generator()
+        try:
+            self._pending = next(generator)
+        except StopIteration as stop:
+            return int(stop.value)
+        return None
+
+    def _watched(self, behaviour: Behaviour) -> Behaviour:
+        """A step's behaviour; after an interruption the machine may be another one: look first."""
+        try:
+            effect = next(behaviour)
+            while True:
+                outcome = yield effect
+                if outcome == INTERRUPTED:
+                    facts = yield GatherFacts()
+                    self.run.learn(facts.value)
+                effect = behaviour.send(outcome)
+        except StopIteration as stop:
+            return int(stop.value)
+
+    @property
+    def _item(self) -> Group | Step:
+        return self._table.instructions[self._pointer].item
+
+    @property
+    def _step(self) -> Step:
+        item = self._item
+        if not isinstance(item, Step):
+            raise ValueError("the state does not belong to this sequence")
+        return item
+
+    # the beginning
+
+    def _begin(self) -> Behaviour:
+        facts = yield GatherFacts()
+        self.run.emit(
+            "sequence-started",
+            name=self._sequence.name,
+            steps=self._table.steps,
+            instructions=len(self._table.instructions),
+        )
+        self.run.learn(facts.value)
+        # A run that began in the installed system comes back to it.
+        self.run.memory = replace(self.run.memory, hook=not self.run.in_winpe)
+        variables = {"_SMSTSType": "2", "_SMSTSPackageID": self._sequence.package_id}
+        variables["_SMSTSPackageName"] = self._sequence.name
+        for name, value in variables.items():
+            if value and name not in self.run.variables:
+                self.run.set(name, value)
+        self.manager_starts(self._sequence.version, self._pointer, len(self._table.instructions))
+        return facts.code
+
+    # instructions
+
+    def _walk(self) -> Activity:
+        """Work through the instructions from the pointer until a step is to run, or to the end."""
+        while self._pointer < len(self._table.instructions):
+            entry = self._table.instructions[self._pointer]
+            self.announce(entry)
+            if isinstance(entry.item, Step):
+                if self.step_begins(entry, entry.item):
+                    return "step"
+                self._pointer += 1
+            elif entry.closes:
+                self.group_ended(entry, self._table.instructions[entry.opening])
+                self._pointer += 1
+            elif self.group_begins(entry, entry.item):
+                self._pointer += 1
+            else:
+                self._pointer = entry.end + 1
+            self.run.set("_SMSTSLastActionRetryCount", "0")
+        return self._succeed()
+
+    def _behaviour(self, step: Step) -> Behaviour:
+        kind = STEP_TYPES.get(step.type)
+        if kind is None:
+            # ``validate`` names it before a run; here it must not pass silently.
+            self.run.record(f"Unsupported step type {step.type}", 3, "instruction.cxx:780")
+            return codes.NOT_SUPPORTED
+        if not may_run(kind, self.run.expand(step.run_in), self.run.in_winpe):
+            self.run.record(
+                f"The action ({step.name}) is not supported in this environment\n"
+                f"{codes.system_message(codes.NOT_SUPPORTED)}",
+                3,
+                "instruction.cxx:780",
+            )
+            return codes.NOT_SUPPORTED
+        self.run.record(f"Executing command line: {self.command(step)}", 1, "CommandLine.cpp:819")
+        context = StepContext(self.run, step, kind.component, self._retries)
+        code = codes.unsigned((yield from kind.behaviour(context)))
+        self.run.record(f"Process completed with exit code {code}", 1, "CommandLine.cpp:1115")
+        return code
+
+    def _step_ended(self, code: int) -> Activity | Literal["walk"]:
+        run, step, entry = self.run, self._step, self._table.instructions[self._pointer]
+        kind = STEP_TYPES.get(step.type)
+        succeeded = code in map(codes.unsigned, step.success_codes)
+        run.record(RULE, 1, "instruction.cxx:816")
+        if succeeded:
+            text = f"Successfully completed the action ({step.name}) with the exit win32 code {code}"
+            run.record(text, 1, "instruction.cxx:857")
+        else:
+            text = f"Failed to run the action: {step.name}. \n{codes.system_message(code)}"
+            run.record(text, 3, "instruction.cxx:922")
+        run.set("_SMSTSLastActionRetCode", str(code))
+        run.set("_SMSTSLastActionName", step.name)
+        run.set("_SMSTSLastActionSucceeded", "true" if succeeded else "false")
+        run.record(r"Expand a string: %_SMSTSMDataPath%\Logs", 0, "executionenv.cxx:776")
+        run.clear_local_defaults()
+        reboots = succeeded and code == codes.REBOOT_REQUIRED and kind is not None and kind.runs_commands
+        if reboots and not run.variables.value("SMSTSRebootRequested"):
+            # Documented: 3010 restarts to the same environment, then the next step runs.
+            run.set("SMSTSRebootRequested", "WinPE" if run.in_winpe else "HD")
+        fatal = not succeeded and (kind is None or kind.fatal)
+        continued = not succeeded and step.continue_on_error and not fatal
+        retry = bool(run.variables.value("SMSTSRetryRequested")) and requested(run) != ""
+        if not (succeeded and retry):
+            reason = "" if succeeded else codes.message(code)
+            self.emit_step(entry, "success" if succeeded else "failed", code, reason, continued)
+        if continued:
+            # Wording from public posts, not verified.
+            text = f"The execution engine ignored the failure of the action ({step.name})"
+            run.record(f"{text} and continues execution", 2, "instruction.cxx:950")
+        elif not succeeded:
+            return self._fail(entry, step.name, code, fatal)
+        if requested(run):
+            return self._request_restart(entry, step.name, retry)
+        if run.variables.value("SMSTSRetryRequested"):
+            run.set("SMSTSRetryRequested", "")  # documented: it needs a restart request beside it
+        return self._next_step()
+
+    def _next_step(self) -> Literal["walk"]:
+        entry = self._table.instructions[self._pointer]
+        self._retries = 0
+        self.save(entry.pointer + 1, entry.parents)
+        self._pointer += 1
+        self.run.set("_SMSTSLastActionRetryCount", "0")
+        return "walk"
+
+    # restarts
+
+    def _request_restart(self, entry: Instruction, name: str, retry: bool) -> Activity:
+        if retry:
+            self.run.record(f"The action ({name}) requested a retry", 1, "engine.cxx:256")
+        self.run.record(f"The action ({name}) initiated a reboot request", 1, "engine.cxx:277")
+        self.save(entry.pointer if retry else entry.pointer + 1, entry.parents)
+        return "restart"
+
+    def _restarted(self, code: int) -> Activity | Literal["walk"]:
+        if code:
+            return self._fatal(self._item.name)
+        retry = bool(self.run.variables.value("SMSTSRetryRequested"))
+        self._retries = self._retries + 1 if retry else 0
+        self._pointer += not retry
+        self.manager_starts(self._sequence.version, self._pointer, len(self._table.instructions))
+        self.run.set("_SMSTSLastActionRetryCount", str(self._retries))
+        return "walk"
+
+    # ends
+
+    def _fail(self, entry: Instruction, name: str, code: int, fatal: bool) -> Activity | Literal["walk"]:
+        """A failed step gives its groups up, one by one, until one continues (R06)."""
+        for pointer in reversed(entry.parents):
+            group = self._table.instructions[pointer]
+            continues = isinstance(group.item, Group) and group.item.continue_on_error and not fatal
+            self.group_fails(group.item.name)
+            self.emit_group(group, "failed", codes.message(code), continues)
+            if continues:
+                # Wording by analogy, not verified.
+                text = f"The execution engine ignored the failure of the group ({group.item.name})"
+                self.run.record(f"{text} and continues execution", 2, "instruction.cxx:380")
+                self._retries = 0
+                self._pointer = group.end + 1
+                self.save(self._pointer, group.parents)
+                return "walk"
+        self.run.record(
+            f"Failed to run the last action: {name}. Execution of task sequence failed.\n"
+            f"{codes.system_message(code)}",
+            3,
+            "engine.cxx:214",
+        )
+        return self._decide("failed", codes.E_FAIL, name, code)
+
+    def _fatal(self, name: str) -> Activity:
+        """A restart that cannot be: nothing may continue, whatever the error handling says (R66)."""
+        self.restart_fails(name)
+        for pointer in reversed(self._table.instructions[self._pointer].parents):
+            self.emit_group(self._table.instructions[pointer], "failed", "restart not possible")
+        return self._decide("failed", codes.E_FAIL, name, codes.E_FAIL)
+
+    def _succeed(self) -> Activity:
+        text = "The task exeuction engine successfully completed the execution"
+        self.run.record(text, 1, "engine.cxx:127")
+        self.run.record("Execution engine result code: Success (0)", 1, "tsmanager.cpp:1300")
+        self._pointer = 0
+        return self._decide("success", 0, "", 0)
+
+    def _decide(self, result: str, code: int, name: str, step_code: int) -> Activity:
+        if result == "failed":
+            self.manager_fails(code)
+            self._ending = Finished("failed", code, name, step_code)
+        else:
+            self._ending = Finished("success", 0)
+        return "end"
+
+    def _end(self) -> Behaviour:
+        self.run.record("Execution complete.", 1, "tsmbootstrap.cpp:1900", "TSMBootstrap")
+        facts = self.run.facts
+        data_path = str(facts.get("data_path") or "")
+        if not self.run.in_winpe:
+            effect = CleanUp(r"C:\Windows\CCM\Logs", data_path)
+        elif data_path:
+            text = "Finalizing logs to root of first available drive"
+            self.run.record(text, 1, "tslogging.cpp:2000", "TSMBootstrap")
+            effect = CleanUp(f"{data_path[:2]}\\SMSTSLog", data_path)
+        else:
+            effect = CleanUp("", "")
+        outcome = yield effect
+        if not outcome.ok:
+            text = f"Failed to clean up ({codes.hexadecimal(outcome.code)})"
+            self.run.record(text, 2, "tsmanager.cpp:1400")
+        return 0
+
+    def _finish(self) -> None:
+        ending = self._ending
+        if ending is None:
+            raise ValueError("the run ended without a result")
+        self._activity = "done"
+        self._pending = None
+        self._outcomes = ()
+        self._base = (self.run.variables, self.run.memory)
+        self.run.emit(
+            "sequence-finished",
+            result=ending.result,
+            code=ending.code,
+            failed_step=ending.failed_step,
+            step_code=ending.step_code,
+        )
