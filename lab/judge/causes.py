@@ -1,0 +1,60 @@
+"""The likely cause of a failure: a chain read from the timeline, from what was answered to what followed."""
+
+from __future__ import annotations
+
+from lab.judge.evidence import Evidence, StepSeen
+from lab.judge.verdict import Cause
+from lab.sequence.codes import cause as usual_cause
+from lab.sequence.codes import describe
+from lab.yamlio import quoted
+
+
+def failing_step(evidence: Evidence) -> StepSeen | None:
+    """The step that ended the sequence, or None when it succeeded or came to no end."""
+    finish = evidence.finish
+    if finish is None or finish.result != "failed":
+        return None
+    failed = [step for step in evidence.steps if step.result == "failed" and not step.group]
+    named = [step for step in failed if step.name == finish.failed_step]
+    candidates = named or failed
+    return candidates[-1] if candidates else None
+
+
+def chain(evidence: Evidence, step: StepSeen) -> tuple[Cause, ...]:
+    """What led to the failure of ``step``, in the order of time, and what came of it."""
+    links: list[tuple[int, str]] = []
+
+    def within(seq: int, machine: str) -> bool:
+        return step.begun <= seq <= step.seq and machine in (step.machine, "")
+
+    refused: dict[tuple[str, int], int] = {}
+    for request in evidence.requests:
+        if request.status >= 400 and within(request.seq, request.machine):
+            refused[(request.package or request.path, request.status)] = request.seq
+    for (what, status), seq in refused.items():
+        links.append((seq, f"the distribution point answered {status} for {what}"))
+    for effect in evidence.effects:
+        if effect.code and within(effect.seq, effect.machine):
+            said = f": {effect.message}" if effect.message else ""
+            if effect.how == "doubled":
+                links.append((effect.seq, f"a double of the scenario answered {describe(effect.code)}{said}"))
+            else:
+                links.append((effect.seq, f"{effect.effect} failed with {describe(effect.code)}{said}"))
+    for record in evidence.records:
+        if record.severity == "error" and within(record.seq, record.machine):
+            text = " ".join(record.message.split())
+            links.append((record.seq, f"{record.component} logged {quoted(text, 100)}"))
+            break
+    causes = [Cause(evidence.wall(seq), text, seq) for seq, text in sorted(links)]
+    kind = "group" if step.group else "step"
+    causes.append(
+        Cause(evidence.wall(step.seq), f"{kind} '{step.name}' failed with {describe(step.code)}", step.seq)
+    )
+    if not links and usual_cause(step.code):
+        causes.append(Cause("", f"usual cause of that code: {usual_cause(step.code)}"))
+    finish = evidence.finish
+    if finish is not None and finish.result == "failed" and finish.failed_step == step.name:
+        causes.append(
+            Cause(evidence.wall(finish.seq), f"the sequence failed with {describe(finish.code)}", finish.seq)
+        )
+    return tuple(causes)

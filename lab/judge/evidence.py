@@ -1,0 +1,261 @@
+"""The evidence of a run: what the timeline and the final states show, sorted for the judge. Pure.
+
+Reads the timeline's sources "engine", "agent", "smsts" and "http", and the lab's own troubles; whether a
+machine or the simulator wrote them makes no difference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from lab.disk.state import FinalState
+from lab.timeline import Event
+
+SEVERITIES = {0: "info", 1: "info", 2: "warning", 3: "error"}
+
+
+@dataclass(frozen=True)
+class StepSeen:
+    """A step or group that came to an end. ``begun``: sequence number of the event of its beginning, or 0."""
+
+    seq: int
+    machine: str
+    name: str
+    result: str
+    code: int
+    reason: str = ""
+    continued: bool = False
+    group: bool = False
+    begun: int = 0
+
+
+@dataclass(frozen=True)
+class RecordSeen:
+    """A record of smsts.log. ``line``: where it begins in the machine's whole log, from 1."""
+
+    seq: int
+    machine: str
+    component: str
+    message: str
+    severity: str
+    line: int
+
+
+@dataclass(frozen=True)
+class RequestSeen:
+    """An HTTP request that has ended. ``package`` is "" for another path than ``/content/<package>/…``."""
+
+    seq: int
+    machine: str
+    method: str
+    path: str
+    package: str
+    status: int
+
+
+@dataclass(frozen=True)
+class EffectSeen:
+    """An effect performed. ``how``: real, modelled, doubled or recorded."""
+
+    seq: int
+    machine: str
+    effect: str
+    how: str
+    code: int
+    message: str = ""
+
+
+@dataclass(frozen=True)
+class Finish:
+    """The end of the sequence, in its own words."""
+
+    seq: int
+    machine: str
+    result: str
+    code: int
+    failed_step: str
+    step_code: int
+
+
+@dataclass(frozen=True)
+class LabError:
+    """The lab broke: why, and what to do about it."""
+
+    seq: int
+    machine: str
+    message: str
+    hint: str = ""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """All that a verdict may rest on.
+
+    ``begun``: (sequence number, name) of each instruction started. ``variables``: the final ones by name in
+    lower case, without the secret ones, whose names are ``secrets``; None when they were not told.
+    ``walls``: sequence number -> the host's time of that event. ``last``: the last event of all.
+    """
+
+    finish: Finish | None = None
+    steps: tuple[StepSeen, ...] = ()
+    begun: tuple[tuple[int, str], ...] = ()
+    records: tuple[RecordSeen, ...] = ()
+    requests: tuple[RequestSeen, ...] = ()
+    effects: tuple[EffectSeen, ...] = ()
+    lab_errors: tuple[LabError, ...] = ()
+    variables: Mapping[str, str] | None = None
+    variables_seq: int = 0
+    secrets: frozenset[str] = frozenset()
+    finals: Mapping[str, FinalState] = field(default_factory=dict)
+    walls: Mapping[int, str] = field(default_factory=dict)
+    last: Event | None = None
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many effects were real, modelled, doubled, recorded."""
+        counts = dict.fromkeys(("real", "modelled", "doubled", "recorded"), 0)
+        for effect in self.effects:
+            counts[effect.how] = counts.get(effect.how, 0) + 1
+        return counts
+
+    def wall(self, seq: int) -> str:
+        """The host's time of day (UTC) of an event, HH:MM:SS."""
+        return self.walls.get(seq, "")[11:19]
+
+
+@dataclass
+class _Sorter:
+    """Collects the evidence, event by event."""
+
+    finish: Finish | None = None
+    steps: list[StepSeen] = field(default_factory=list)
+    begun: list[tuple[int, str]] = field(default_factory=list)
+    open: dict[tuple[str, int], int] = field(default_factory=dict)
+    records: list[RecordSeen] = field(default_factory=list)
+    lines: dict[str, int] = field(default_factory=dict)
+    requests: list[RequestSeen] = field(default_factory=list)
+    effects: list[EffectSeen] = field(default_factory=list)
+    lab_errors: list[LabError] = field(default_factory=list)
+    variables: dict[str, str] | None = None
+    variables_seq: int = 0
+    secrets: set[str] = field(default_factory=set)
+
+    def take(self, event: Event) -> None:
+        if event.source == "engine":
+            self._engine(event)
+        elif event.source == "smsts" and event.kind == "record":
+            self._record(event)
+        elif event.source == "http" and event.kind == "request":
+            self._request(event)
+        elif event.kind == "lab-error" or (event.source, event.kind) == ("lab", "broken"):
+            self._lab_error(event)
+        elif event.source == "agent" and event.kind == "effect":
+            self.effects.append(
+                EffectSeen(
+                    event.seq,
+                    event.machine,
+                    str(event.data.get("effect", "")),
+                    str(event.data.get("how", "real")),
+                    _number(event.data.get("code")),
+                    str(event.data.get("message", "")),
+                )
+            )
+        elif event.source == "agent" and event.kind == "variables":
+            self.variables = {str(name).casefold(): str(value) for name, value in event.data.items()}
+            self.variables_seq = event.seq
+
+    def _lab_error(self, event: Event) -> None:
+        message = str(event.data.get("message") or "the lab broke")
+        if all(message not in known.message and known.message not in message for known in self.lab_errors):
+            hint = str(event.data.get("hint") or "")
+            self.lab_errors.append(LabError(event.seq, event.machine, message, hint))
+
+    def _engine(self, event: Event) -> None:
+        data, key = event.data, (event.machine, _number(event.data.get("pointer"), -1))
+        if event.kind == "instruction":
+            self.open.setdefault(key, event.seq)  # a step that goes on after a restart begins twice
+            self.begun.append((event.seq, str(data.get("name", ""))))
+        elif event.kind in ("step-finished", "group-finished"):
+            self.steps.append(
+                StepSeen(
+                    seq=event.seq,
+                    machine=event.machine,
+                    name=str(data.get("name", "")),
+                    result=str(data.get("result", "")),
+                    code=_number(data.get("code")),
+                    reason=str(data.get("reason") or ""),
+                    continued=bool(data.get("continued")),
+                    group=event.kind == "group-finished",
+                    begun=self.open.pop(key, 0),
+                )
+            )
+        elif event.kind == "variable" and data.get("secret"):
+            keep = self.secrets.add if data.get("value") else self.secrets.discard
+            keep(str(data.get("name", "")).casefold())
+        elif event.kind == "sequence-finished":
+            self.finish = Finish(
+                event.seq,
+                event.machine,
+                str(data.get("result", "")),
+                _number(data.get("code")),
+                str(data.get("failed_step") or ""),
+                _number(data.get("step_code")),
+            )
+
+    def _record(self, event: Event) -> None:
+        message = str(event.data.get("message", ""))
+        line = self.lines.get(event.machine, 1)
+        self.lines[event.machine] = line + 1 + message.count("\n")
+        severity = SEVERITIES.get(_number(event.data.get("type"), 1), "info")
+        component = str(event.data.get("component", ""))
+        self.records.append(RecordSeen(event.seq, event.machine, component, message, severity, line))
+
+    def _request(self, event: Event) -> None:
+        path = str(event.data.get("path", ""))
+        parts = path.split("/")
+        package = parts[2].upper() if len(parts) > 3 and parts[1] == "content" else ""
+        self.requests.append(
+            RequestSeen(
+                event.seq,
+                event.machine,
+                str(event.data.get("method", "")),
+                path,
+                package,
+                _number(event.data.get("status")),
+            )
+        )
+
+
+def _number(value: Any, default: int = 0) -> int:
+    try:
+        return int(value) & 0xFFFFFFFF if value is not None else default
+    except (TypeError, ValueError):
+        return default
+
+
+def evidence(events: Iterable[Event], finals: Mapping[str, FinalState]) -> Evidence:
+    """Sort a timeline. ``finals``: machine -> what stood on its disks when it was off."""
+    sorter = _Sorter()
+    walls: dict[int, str] = {}
+    last: Event | None = None
+    for event in events:
+        walls[event.seq] = event.wall
+        last = event
+        sorter.take(event)
+    return Evidence(
+        finish=sorter.finish,
+        steps=tuple(sorter.steps),
+        begun=tuple(sorter.begun),
+        records=tuple(sorter.records),
+        requests=tuple(sorter.requests),
+        effects=tuple(sorter.effects),
+        lab_errors=tuple(sorter.lab_errors),
+        variables=sorter.variables,
+        variables_seq=sorter.variables_seq,
+        secrets=frozenset(sorter.secrets),
+        finals=dict(finals),
+        walls=walls,
+        last=last,
+    )

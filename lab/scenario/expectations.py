@@ -1,0 +1,188 @@
+"""A scenario's ``expect`` as single expectations, each with its place: what the judge is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from lab.scenario.expect import (
+    BootLoaderExpectation,
+    DiskExpectation,
+    FileExpectation,
+    LogExpectation,
+    PartitionExpectation,
+    RegistryExpectation,
+    RequestExpectation,
+    StepExpectation,
+    ValueExpectation,
+)  # fmt: skip
+from lab.scenario.schema import Scenario
+from lab.yamlio import Document, Place
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """Base of all. ``place``: where the scenario says it."""
+
+    place: Place
+
+
+@dataclass(frozen=True)
+class ResultExpected(Expectation):
+    result: str
+
+
+@dataclass(frozen=True)
+class CodeExpected(Expectation):
+    code: int
+
+
+@dataclass(frozen=True)
+class FailedStepExpected(Expectation):
+    step: str
+
+
+@dataclass(frozen=True)
+class StepExpected(Expectation):
+    step: str
+    want: StepExpectation
+
+
+@dataclass(frozen=True)
+class LogExpected(Expectation):
+    want: LogExpectation
+
+
+@dataclass(frozen=True)
+class VariableExpected(Expectation):
+    name: str
+    want: ValueExpectation
+
+
+@dataclass(frozen=True)
+class UnformattedExpected(Expectation):
+    pass
+
+
+@dataclass(frozen=True)
+class StyleExpected(Expectation):
+    style: str
+
+
+@dataclass(frozen=True)
+class PartitionCountExpected(Expectation):
+    count: int
+
+
+@dataclass(frozen=True)
+class PartitionExpected(Expectation):
+    """``number`` counts the partitions from 1, in the order of the table."""
+
+    number: int
+    want: PartitionExpectation
+
+
+@dataclass(frozen=True)
+class BootLoaderExpected(Expectation):
+    want: BootLoaderExpectation
+
+
+@dataclass(frozen=True)
+class FileExpected(Expectation):
+    path: str
+    want: FileExpectation
+
+
+@dataclass(frozen=True)
+class RegistryKeyExpected(Expectation):
+    key: str
+    state: str
+
+
+@dataclass(frozen=True)
+class RegistryValueExpected(Expectation):
+    key: str
+    name: str
+    want: ValueExpectation
+
+
+@dataclass(frozen=True)
+class RequestExpected(Expectation):
+    want: RequestExpectation
+
+
+def expectations(document: Document[Scenario]) -> tuple[Expectation, ...]:
+    """Everything the scenario expects, in the order of this module."""
+    return tuple(_all(document))
+
+
+def _all(document: Document[Scenario]) -> Iterator[Expectation]:
+    expect = document.value.expect
+
+    def place(*keys: str | int) -> Place:
+        return document.key_place("expect", *keys)
+
+    if expect.result is not None:
+        yield ResultExpected(place("result"), expect.result)
+    if expect.code is not None:
+        yield CodeExpected(place("code"), expect.code)
+    if expect.failed_step is not None:
+        yield FailedStepExpected(place("failed_step"), expect.failed_step)
+    for name, step in expect.steps.items():
+        yield StepExpected(place("steps", name), name, step)
+    for index, name in enumerate(expect.steps_not_run):
+        yield StepExpected(place("steps_not_run", index), name, StepExpectation(result="not-run"))
+    for index, record in enumerate(expect.log):
+        yield LogExpected(place("log", index), record)
+    for name, value in expect.variables.items():
+        yield VariableExpected(place("variables", name), name, value)
+    if expect.disk is not None:
+        yield from _disk(document, expect.disk)
+    for index, request in enumerate(expect.requests):
+        yield RequestExpected(place("requests", index), request)
+
+
+def _disk(document: Document[Scenario], disk: DiskExpectation) -> Iterator[Expectation]:
+    def place(*keys: str | int) -> Place:
+        return document.key_place("expect", "disk", *keys)
+
+    if disk.unformatted:
+        yield UnformattedExpected(place())
+    if disk.style is not None:
+        yield StyleExpected(place("style"), disk.style)
+    if disk.partitions is not None:
+        yield PartitionCountExpected(place("partitions"), len(disk.partitions))
+        for index, partition in enumerate(disk.partitions):
+            yield PartitionExpected(place("partitions", index), index + 1, partition)
+    if disk.boot_loader is not None:
+        yield BootLoaderExpected(place("boot_loader"), disk.boot_loader)
+    for path, file in disk.files.items():
+        yield FileExpected(place(path), path, file)
+    for key, registry in disk.registry.items():
+        yield from _registry(document, key, registry)
+
+
+def _registry(document: Document[Scenario], key: str, want: RegistryExpectation) -> Iterator[Expectation]:
+    if not want.values:
+        yield RegistryKeyExpected(document.key_place("expect", "disk", key), key, want.state)
+    for name, value in want.values.items():
+        place = document.key_place("expect", "disk", key, name)
+        yield RegistryValueExpected(place, key, name, value)
+
+
+def questions(expected: Iterable[Expectation]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """What the disk's reader must look into beyond its listing: (files for text or hash, registry keys)."""
+    files: dict[str, None] = {}
+    registry: dict[str, None] = {}
+    for item in expected:
+        if isinstance(item, FileExpected) and (item.want.needs_text or item.want.needs_hash):
+            files[item.path] = None
+            if item.want.same_as:
+                files[item.want.same_as] = None
+        elif isinstance(item, BootLoaderExpected):
+            files[item.want.path] = None
+            if item.want.same_as:
+                files[item.want.same_as] = None
+        elif isinstance(item, RegistryKeyExpected | RegistryValueExpected):
+            registry[item.key] = None
+    return tuple(files), tuple(registry)

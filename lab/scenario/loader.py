@@ -1,0 +1,216 @@
+"""Scenario files -> loaded scenarios, with every problem of every file at once.
+
+Looks at the disk only for what a scenario names: its template, its sequence, its content. Nothing is started.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Iterator
+from collections.abc import Mapping as MappingOf
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import lab
+from lab.errors import InputError, Problem
+from lab.scenario.expectations import (
+    Expectation,
+    FailedStepExpected,
+    StepExpected,
+    expectations,
+    questions,
+)  # fmt: skip
+from lab.scenario.schema import BUILT_IN_CONTENT, DEFAULT_CONTENT, Scenario, Template
+from lab.sequence.model import TaskSequence
+from lab.yamlio import (
+    Document,
+    Mapping,
+    Node,
+    Scalar,
+    did_you_mean,
+    load_document,
+    load_model,
+    load_nodes,
+    quoted,
+)  # fmt: skip
+
+#: Folders below a folder of scenarios that hold something else.
+OTHER_FOLDERS = frozenset({"sites", "sequences"})
+
+
+@dataclass(frozen=True)
+class LoadedScenario:
+    """A scenario with everything it names found.
+
+    ``content``: package id -> "reference-image", "boot-image", "client" or the path of a file or folder;
+    packages that the scenario declares missing are left out.
+    """
+
+    path: Path
+    document: Document[Scenario]
+    template: Template
+    sequence_path: Path
+    content: MappingOf[str, str | Path]
+    expectations: tuple[Expectation, ...] = field(default=())
+
+    @property
+    def scenario(self) -> Scenario:
+        return self.document.value
+
+    @property
+    def title(self) -> str:
+        return self.scenario.scenario
+
+    def questions(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """(Windows paths, registry keys) that the judge needs from the disk."""
+        return questions(self.expectations)
+
+
+def load_scenarios(paths: Iterable[Path | str], *, templates: Path | None = None) -> list[LoadedScenario]:
+    """Read scenario files; a folder stands for the ``*.yaml`` below it, without sites/ and sequences/.
+
+    ``templates``: the folder of hardware templates; found beside or above each scenario when not given.
+    Raises InputError with the problems of all files.
+    """
+    problems: list[Problem] = []
+    loaded: list[LoadedScenario] = []
+    for path in _files(paths, problems):
+        try:
+            loaded.append(_load(path, templates))
+        except InputError as error:
+            problems.extend(error.problems)
+    if problems:
+        raise InputError(sorted(set(problems)))
+    return loaded
+
+
+def _files(paths: Iterable[Path | str], problems: list[Problem]) -> Iterator[Path]:
+    seen: set[Path] = set()
+    for path in map(Path, paths):
+        found = [path]
+        if path.is_dir():
+            found = [
+                file
+                for file in sorted([*path.rglob("*.yaml"), *path.rglob("*.yml")])
+                if not OTHER_FOLDERS & set(file.relative_to(path).parts[:-1])
+            ]
+            if not found:
+                problems.append(Problem(str(path), 0, 0, "holds no scenario", "scenarios are *.yaml files"))
+        for file in found:
+            if file.resolve() not in seen:
+                seen.add(file.resolve())
+                yield file
+
+
+def _load(path: Path, templates: Path | None) -> LoadedScenario:
+    problems: list[Problem] = []
+    try:
+        document = load_document(path, Scenario)
+    except InputError as error:
+        # What the file names is looked for all the same, so that one reading tells everything.
+        problems.extend(error.problems)
+        root = _nodes(path)
+        _template(_text(root, "machine"), path, templates, problems)
+        _sequence(_text(root, "sequence"), path, problems)
+        raise InputError(problems) from error
+    template = _template(_text(document.root, "machine"), path, templates, problems)
+    sequence = _sequence(_text(document.root, "sequence"), path, problems)
+    content = _content(document, path, problems)
+    if problems or template is None or sequence is None:
+        raise InputError(problems)
+    return LoadedScenario(path, document, template, sequence, content, expectations(document))
+
+
+def _nodes(path: Path) -> Node | None:
+    try:
+        return load_nodes(path)
+    except InputError:
+        return None
+
+
+def _text(root: Node | None, key: str) -> Scalar | None:
+    """The text under a key of the file's root, if there is one."""
+    if not isinstance(root, Mapping):
+        return None
+    value = next((value for name, value in root.entries if name.text == key), None)
+    return value if isinstance(value, Scalar) and value.data() is not None else None
+
+
+def _above(path: Path) -> Iterator[Path]:
+    """The file's folder, and the folders above it up to the project's or the file system's root."""
+    for folder in path.resolve().parents:
+        yield folder
+        if (folder / "vm-templates").is_dir() or (folder / ".git").exists():
+            return
+
+
+def templates_folder(path: Path) -> Path:
+    """The nearest ``vm-templates`` at or above a scenario; else the one this package stands beside."""
+    own = Path(lab.__file__).resolve().parents[1] / "vm-templates"
+    return next(
+        (folder / "vm-templates" for folder in _above(path) if (folder / "vm-templates").is_dir()), own
+    )
+
+
+def _template(
+    written: Scalar | None, path: Path, templates: Path | None, problems: list[Problem]
+) -> Template | None:
+    if written is None:
+        return None
+    folder = templates or templates_folder(path)
+    name = written.text
+    known = {file.stem: file for file in sorted(folder.glob("*.yaml"))}
+    if name not in known:
+        problems.append(written.place.problem(f"unknown template {quoted(name)}", did_you_mean(name, known)))
+        return None
+    try:
+        return load_model(known[name], Template)
+    except InputError as error:
+        problems.extend(error.problems)
+        return None
+
+
+def _sequence(written: Scalar | None, path: Path, problems: list[Problem]) -> Path | None:
+    if written is None:
+        return None
+    name = written.text
+    own = Path(lab.__file__).resolve().parents[1] / "scenarios"
+    folders = [path.parent, *(folder / "sequences" for folder in (*_above(path), own))]
+    if name and "\0" not in name:
+        for folder in folders:
+            if (folder / name).is_file():
+                return folder / name
+    known = [file.name for folder in folders if folder.is_dir() for file in folder.glob("*.xml")]
+    hint = did_you_mean(name, known) if known else "put it beside the scenario"
+    problems.append(written.place.problem(f"there is no task sequence {quoted(name)}", hint))
+    return None
+
+
+def _content(document: Document[Scenario], path: Path, problems: list[Problem]) -> dict[str, str | Path]:
+    content: dict[str, str | Path] = dict(DEFAULT_CONTENT)
+    for written, source in document.value.content.items():
+        package = written.upper()
+        content.pop(package, None)
+        if source == "missing":
+            continue
+        if source in BUILT_IN_CONTENT:
+            content[package] = source
+        elif source and (path.parent / source).exists():
+            content[package] = path.parent / source
+        else:
+            near = difflib.get_close_matches(source, BUILT_IN_CONTENT, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else "a path is relative to the scenario"
+            place = document.place("content", written)
+            problems.append(place.problem(f"there is no file or folder {quoted(source)}", hint))
+    return content
+
+
+def check_steps(loaded: LoadedScenario, sequence: TaskSequence) -> list[Problem]:
+    """Expectations on steps and groups that the sequence does not have: they could only mislead."""
+    names = {item.name for _, _, item in sequence.walk()}
+    problems = []
+    for item in loaded.expectations:
+        if isinstance(item, StepExpected | FailedStepExpected) and item.step not in names:
+            message = f"the sequence has no step {quoted(item.step)}"
+            problems.append(item.place.problem(message, did_you_mean(item.step, names)))
+    return problems
