@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -91,9 +91,13 @@ class Timeline:
         machine: str = "",
         phase: str | None = None,
         source_time: float | None = None,
+        details: Mapping[str, Any] | None = None,
         **data: Any,
     ) -> Event:
-        """Write one event. A ``phase`` given here is the machine's phase from now on."""
+        """Write one event. A ``phase`` given here is the machine's phase from now on.
+
+        ``details`` is data whose keys may be any, those of this method's parameters too.
+        """
         if source not in SOURCES:
             raise ValueError(f"unknown event source '{source}'")
         with self._lock:
@@ -110,7 +114,7 @@ class Timeline:
                 kind=kind,
                 phase=self._phases.get(machine, ""),
                 source_time=source_time,
-                data=data,
+                data={**(details or {}), **data},
             )
             self.events.append(event)
             if self._file is not None:

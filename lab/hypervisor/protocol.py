@@ -84,14 +84,17 @@ class Channel(Protocol):
     """A byte channel into the guest. Bytes the guest wrote before anybody read are kept."""
 
     def receive(self, timeout: float) -> bytes:
-        """Bytes that came, or b"" after ``timeout`` seconds without any. Raises ChannelClosed when it is gone."""
+        """Bytes that came, or b"" after ``timeout`` seconds without any.
+
+        Raises ChannelClosed when the other end is gone and every byte it sent was handed out.
+        """
         ...
 
     def send(self, data: bytes) -> None: ...
 
 
 class Machine(Protocol):
-    """One machine. After ``destroy`` only ``disk`` and ``console`` still answer.
+    """One machine. After ``destroy`` only ``disk`` and ``console`` still answer (and it is OFF).
 
     Raises HypervisorError (a LabFault) whose message names the machine and the call.
     """
@@ -113,7 +116,12 @@ class Machine(Protocol):
         """Firmware and serial console output from byte ``offset`` on, over all power-ons."""
         ...
 
-    def channel(self, name: str) -> Channel: ...
+    def channel(self, name: str) -> Channel:
+        """The channel of the newest power-on; each power-on has new ones, a reset keeps them.
+
+        After a power-off it still gives the bytes left in it. Raises before the first power-on.
+        """
+        ...
 
     def screenshot(self) -> bytes:
         """The screen as a PNG. Raises HypervisorError when the machine is off or has no screen."""
@@ -146,11 +154,17 @@ class Hypervisor(Protocol):
     def capabilities(self) -> frozenset[Capability]: ...
 
     def create(self, spec: MachineSpec) -> Machine:
-        """Make the machine's blank disks and define it; it is off. Raises when the name is taken."""
+        """Make the machine's blank disks and define it; it is off.
+
+        Raises when the name is taken; a destroyed machine keeps its name, as its disks still answer to it.
+        """
         ...
 
     def on_lifecycle(self, listener: Callable[[str, str], None]) -> None:
-        """Call ``listener(machine name, "started"|"stopped"|"reset"|"crashed")`` from any thread."""
+        """Call ``listener(machine name, "started"|"stopped"|"reset"|"crashed")`` from any thread.
+
+        One restart may be told as several resets (observed: five, with SeaBIOS).
+        """
         ...
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""Contract tests: real tools, real processes. Suites shared by several modules fail with pytest's own words."""
+"""Contract tests: real tools, real processes. A suite that modules share fails with pytest's own words."""
 
 import pytest
 
