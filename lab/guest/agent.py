@@ -1,0 +1,261 @@
+"""The agent: says hello, fetches the policy, runs or resumes the sequence, says bye.
+
+What needs time to import is imported after the hello has left.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+
+from lab.guest import machine
+from lab.guest.link import Link, find_port
+
+TYPE_CHECKING = False  # as typing's own, whose import takes too long before the hello
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from lab.guest.labpe import LabPe
+    from lab.guest.loop import Loop
+    from lab.guest.volumes import Volumes
+
+VERSION = "1"
+
+#: Seconds: for a DHCP lease, for the policy, for the host to take the machine after the end.
+LEASE_LIMIT = 60.0
+POLICY_LIMIT = 60.0
+STAY_LIMIT = 12 * 3600.0
+
+#: ERROR_FILE_NOT_FOUND: what a sequence ends with when its state is gone (observed log).
+NO_ENVIRONMENT = 0x80070002
+
+OS_LOG_FOLDER = "C:\\Windows\\CCM\\Logs"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run as ``pe`` or ``os``. Ends with the machine going down, by itself or by /osdlab/start's caller."""
+    phase = (sys.argv[1:] if arguments is None else arguments)[0]
+    link = Link(find_port(), machine.boot_mark(), console=sys.stdout)
+    link.send(
+        "hello",
+        {
+            "phase": phase,
+            "mac": machine.mac_address(),
+            "uuid": machine.system_uuid(),
+            "agent": VERSION,
+            "memory": machine.memory_mib(),
+        },
+    )
+    agent = Agent(phase, link)
+    try:
+        agent.run()
+    except Exception as error:
+        link.send("lab-error", _describe(error))
+        print(f"osdlab agent: {error}", flush=True)
+        agent.stay = False
+    link.send("bye", {})
+    agent.leave()
+    return 0
+
+
+def _describe(error: Exception) -> dict[str, Any]:
+    """An error as the host gets it; ours comes with its traceback."""
+    from lab.errors import LabError
+
+    if isinstance(error, LabError):
+        return {"message": error.message, "hint": error.hint}
+    import traceback
+
+    text = "".join(traceback.format_exception(error))
+    return {"message": f"the agent broke: {type(error).__name__}: {error}", "hint": "", "traceback": text}
+
+
+class Agent:
+    """One boot's run."""
+
+    def __init__(self, phase: str, link: Link) -> None:
+        from lab.clock import SystemClock
+        from lab.guest.runner import SystemRunner
+        from lab.guest.volumes import Volumes
+
+        self._phase = phase
+        self._link = link
+        self._clock = SystemClock()
+        self._runner = SystemRunner()
+        self._drives = {"X:": "/x"}
+        self._volumes: Volumes = Volumes(self._runner, self._clock, self._drives)
+        self._performer: LabPe | None = None
+        self.stay = False
+
+    def run(self) -> None:
+        """Start or resume, to the end or the next restart. Raises LabFault and whatever is a bug."""
+        if self._phase == "pe":
+            self._run_in_pe()
+        else:
+            self._run_in_os()
+
+    def leave(self) -> None:
+        """Power off, or wait for the host to say so."""
+        if self.stay:
+            from lab.clock import Deadline
+
+            deadline = Deadline(STAY_LIMIT, self._clock)
+            while not deadline.passed():
+                operation = self._link.receive(min(60.0, deadline.left()))
+                if operation and operation.get("op") == "power-off":
+                    break
+                if operation is None:
+                    self._clock.pause(0.2)
+        from lab.guest.labpe import go_down
+
+        go_down("poweroff", self._volumes, self._runner)
+
+    def _run_in_pe(self) -> None:
+        from lab.sequence.effects import Effect, Restart
+
+        self._volumes.scan()
+        saved = self._saved()
+        if saved is not None:
+            pending = Effect.from_json(saved["pending"])
+            # Only a restart into PE is continued there; any other start in PE is a new deployment.
+            if not (isinstance(pending, Restart) and pending.target == "WinPE"):
+                saved = None
+        if saved is not None:
+            self._go(saved["policy"], saved)
+            return
+        self._announce("policy")
+        self._go(self._fetch_policy(), None)
+
+    def _run_in_os(self) -> None:
+        self._volumes.scan()
+        saved = self._saved()
+        if saved is None:
+            self._no_environment()
+        else:
+            self._go(saved["policy"], saved)
+
+    def _saved(self) -> dict[str, Any] | None:
+        """The run that a volume holds."""
+        from lab.guest.storage import FileStore
+
+        folder = self._volumes.data_path()
+        return FileStore(self._drives, folder).load() if folder else None
+
+    def _go(self, policy: dict[str, Any], saved: dict[str, Any] | None) -> None:
+        from lab.guest.doubles import Double
+        from lab.guest.labpe import LabPe
+        from lab.guest.loop import Loop
+        from lab.guest.place import LOG_BEFORE_DISK, Place
+        from lab.guest.storage import FileLog, FileStore
+        from lab.sequence import codec
+
+        self.stay = policy.get("at_end", "power-off") == "stay"
+        place = Place()
+        self._performer = LabPe(
+            self._phase,
+            machine.identity(policy.get("machine_name") or "", "PXE"),
+            self._runner,
+            self._volumes,
+            self._clock,
+            doubles=[Double.from_json(double) for double in policy.get("doubles", ())],
+            contents=policy.get("contents", {}),
+            site=self._site,
+            place=place,
+            announce=self._announce,
+        )
+        kept = {key: value for key, value in policy.items() if key != "sequence"}
+        common: dict[str, Any] = {
+            "log": FileLog(self._drives, LOG_BEFORE_DISK if self._phase == "pe" else ""),
+            "wall": time.time,
+            "place": place,
+            "policy": kept,
+        }
+        store = FileStore(self._drives, self._volumes.data_path() if saved else "")
+        ports = (self._performer, store, self._emit, self._clock, machine.boot_mark())
+        self._announce("step")
+        if saved is None:
+            loop = Loop(codec.from_json(policy["sequence"]), *ports, **common)
+            self._end(loop, lambda: loop.start(variables_of(policy), policy.get("secrets", ())))
+        else:
+            loop = Loop.of_saved(saved, *ports, **common)
+            self._end(loop, lambda: loop.resume(saved))
+
+    def _end(self, loop: Loop, run: Callable[[], object]) -> None:
+        from lab.guest.loop import Restarting
+
+        result = run()
+        if isinstance(result, Restarting):
+            raise RuntimeError("the machine did not restart")
+        self._announce("finished" if getattr(result, "result", "") == "success" else "failed")
+        self._link.send("variables", loop.public_variables())
+
+    def _no_environment(self) -> None:
+        from lab.guest.loop import record
+        from lab.guest.storage import FileLog
+
+        log = FileLog(self._drives, OS_LOG_FOLDER)
+        message = {
+            "component": "TSMBootstrap",
+            "message": "Task Sequence environment not found",
+            "type": 3,
+            "file": "tsmbootstrap.cpp",
+        }
+        self._emit("record", record(log, message, time.time()))
+        ended = {"result": "failed", "code": NO_ENVIRONMENT, "failed_step": "", "step_code": 0}
+        self._emit("sequence-finished", ended)
+        self._announce("failed")
+        self._link.send("variables", {})
+
+    def _fetch_policy(self) -> dict[str, Any]:
+        import json
+
+        from lab.clock import wait_until
+        from lab.errors import LabFault
+        from lab.guest import http
+
+        site, mac = self._site(), machine.mac_address()
+        last = [""]
+
+        def ask() -> http.Response | None:
+            try:
+                return http.get(site, f"/policy/{mac}", timeout=20.0)
+            except OSError as error:
+                last[0] = str(error)
+                return None
+
+        answer = wait_until(
+            ask,
+            waited_for=f"the policy from http://{site}/policy/{mac}",
+            seconds=POLICY_LIMIT,
+            clock=self._clock,
+            last_seen=lambda: last[0],
+            every=0.5,
+        )
+        body = b"".join(answer.body)
+        if answer.status != 200:
+            raise LabFault(f"the site answered {answer.status} for the policy of {mac}")
+        policy: dict[str, Any] = json.loads(body)
+        return policy
+
+    def _site(self) -> str:
+        """The site's address: who gave the lease. Raises PhaseTimeout."""
+        from lab.clock import wait_until
+
+        found = wait_until(
+            machine.lease, waited_for="a DHCP lease", seconds=LEASE_LIMIT, clock=self._clock, every=0.02
+        )
+        return found["serverid"]
+
+    def _emit(self, kind: str, data: dict[str, Any]) -> None:
+        self._link.send(kind, data)
+        if kind == "instruction":
+            print(f"osdlab agent: {data['pointer']:3} {data['name']}", flush=True)
+
+    def _announce(self, phase: str) -> None:
+        self._link.send("phase", {"name": phase})
+
+
+def variables_of(policy: dict[str, Any]) -> dict[str, str]:
+    """The variables that a run starts with."""
+    return {str(name): str(value) for name, value in policy.get("variables", {}).items()}

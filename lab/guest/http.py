@@ -1,0 +1,89 @@
+"""GET over HTTP, small: what policy and content need, without the weight of ``http.client``.
+
+Speaks HTTP/1.0, so an answer is never chunked: it ends with its length or with the connection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+CHUNK = 262_144
+MAX_HEADER = 65_536
+
+_PLAIN = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~/:")
+
+
+class HttpError(OSError):
+    """The server answered something that is no HTTP, or less than it promised."""
+
+
+@dataclass(frozen=True)
+class Response:
+    """An answer. ``length`` is None when the server did not say; ``body`` can be read once."""
+
+    status: int
+    length: int | None
+    body: Iterator[bytes]
+
+
+def quote(path: str) -> str:
+    """A path as it stands in a URL."""
+    return "".join(chr(byte) if byte in _PLAIN else f"%{byte:02X}" for byte in path.encode())
+
+
+def request(host: str, path: str) -> bytes:
+    return f"GET {quote(path)} HTTP/1.0\r\nHost: {host}\r\nUser-Agent: osdlab\r\n\r\n".encode()
+
+
+def parse_head(head: bytes) -> tuple[int, int | None]:
+    """Status and content length of an answer's head. Raises HttpError."""
+    first, *lines = head.decode("latin-1").split("\r\n")
+    parts = first.split(" ", 2)
+    if len(parts) < 2 or not parts[0].startswith("HTTP/") or not parts[1].isdigit():
+        raise HttpError(f"'{first[:80]}' is no HTTP answer")
+    length: int | None = None
+    for line in lines:
+        name, _, value = line.partition(":")
+        if name.strip().lower() == "content-length":
+            length = int(value)
+    return int(parts[1]), length
+
+
+def get(host: str, path: str, *, timeout: float, port: int = 80) -> Response:
+    """Ask a server. ``timeout`` in seconds, for connecting and for each silence. Raises OSError."""
+    import socket
+
+    connection = socket.create_connection((host, port), timeout)
+    try:
+        connection.sendall(request(host, path))
+        data = b""
+        while b"\r\n\r\n" not in data:
+            more = connection.recv(CHUNK)
+            if not more or len(data) > MAX_HEADER:
+                raise HttpError("the server ended the connection without an answer")
+            data += more
+        head, _, rest = data.partition(b"\r\n\r\n")
+        status, length = parse_head(head)
+    except BaseException:
+        connection.close()
+        raise
+
+    def body() -> Iterator[bytes]:
+        with connection:
+            left = length
+            chunk = rest
+            while True:
+                if chunk:
+                    if left is not None:
+                        left -= len(chunk)
+                    yield chunk
+                if left is not None and left <= 0:
+                    return
+                chunk = connection.recv(CHUNK)
+                if not chunk:
+                    if left:
+                        raise HttpError(f"the answer ended {left} bytes too early")
+                    return
+
+    return Response(status, length, body())
