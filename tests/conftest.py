@@ -8,6 +8,11 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# No deadline: the hosts are slow and shared, and a slow example is no wrong one.
+settings.register_profile("osdlab", deadline=None)
+settings.load_profile("osdlab")
 
 UNIT = Path(__file__).parent / "unit"
 

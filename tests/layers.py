@@ -1,4 +1,4 @@
-"""The import order of the house, as data and as a walk over syntax trees. docs/architecture.md tells it in words."""
+"""The import order of the house as data, and a walk over syntax trees; docs/architecture.md has the words."""
 
 from __future__ import annotations
 
@@ -44,9 +44,25 @@ HOMES: dict[str, frozenset[str]] = {
 STANDARD_LIBRARY_ONLY = frozenset({"errors", "clock", "timeline", "sequence", "guest"})
 #: The engine does no I/O and asks no clock.
 FORBIDDEN_IN_ENGINE = frozenset(
-    {"os", "sys", "io", "time", "random", "socket", "subprocess", "threading", "logging", "pathlib", "datetime",
-     "secrets", "uuid", "shutil", "tempfile", "asyncio"}
-)  # fmt: skip
+    [
+        "os",
+        "sys",
+        "io",
+        "time",
+        "random",
+        "socket",
+        "subprocess",
+        "threading",
+        "logging",
+        "pathlib",
+        "datetime",
+        "secrets",
+        "uuid",
+        "shutil",
+        "tempfile",
+        "asyncio",
+    ]
+)
 
 
 def level_of(room: str) -> int:
@@ -108,5 +124,6 @@ def _reason(room: str, name: str) -> str:
     if room in STANDARD_LIBRARY_ONLY:
         return f"room '{room}' is standard library only, not '{top}'"
     if room not in HOMES.get(top, frozenset()):
-        return f"package '{top}' has its home in {sorted(HOMES.get(top, frozenset())) or 'no room'}, not in '{room}'"
+        home = sorted(HOMES.get(top, frozenset())) or "no room"
+        return f"package '{top}' has its home in {home}, not in '{room}'"
     return ""

@@ -195,13 +195,15 @@ def _content(document: Document[Scenario], path: Path, problems: list[Problem]) 
             continue
         if source in BUILT_IN_CONTENT:
             content[package] = source
-        elif source and (path.parent / source).exists():
-            content[package] = path.parent / source
-        else:
-            near = difflib.get_close_matches(source, BUILT_IN_CONTENT, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else "a path is relative to the scenario"
+        elif not (path.parent / source).exists() and (
+            near := difflib.get_close_matches(source, BUILT_IN_CONTENT, n=1, cutoff=0.8)
+        ):
             place = document.place("content", written)
+            hint = f"did you mean {near[0]!r}?"
             problems.append(place.problem(f"there is no file or folder {quoted(source)}", hint))
+        else:
+            # Whether it is there is the lab's business when it runs (ERROR), not the file's (bad input).
+            content[package] = path.parent / source
     return content
 
 

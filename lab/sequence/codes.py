@@ -58,6 +58,9 @@ _WIN32: dict[int, tuple[str, str]] = {
     1326: ("The user name or password is incorrect.", "the Network Access Account is wrong"),
     1392: ("The file or directory is corrupted and unreadable.", "a damaged image, disk or memory"),
     1460: ("This operation returned because the timeout period expired.", "the step's time limit"),
+    1602: ("User cancelled installation.", "an installer asked somebody, and nobody was there"),
+    1605: ("This action is only valid for products that are currently installed.", "nothing to uninstall"),
+    1619: ("This installation package could not be opened.", "the path of the package is wrong"),
     1603: ("Fatal error during installation.", "an installer failed; see its own log"),
     1618: ("Another installation is already in progress. Complete that installation before proceeding "
            "with this install.", "two installers at once"),

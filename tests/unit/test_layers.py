@@ -16,7 +16,8 @@ def test_every_import_runs_downwards() -> None:
 
 
 def test_every_room_has_a_place() -> None:
-    rooms = {path.stem for path in PACKAGE.iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()}
+    modules = {path.stem for path in PACKAGE.glob("*.py")}
+    rooms = modules | {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
     for room in rooms - {"__init__", "__main__"}:
         level_of(room)
     assert sum(len(level) for level in LEVELS) == len(frozenset().union(*LEVELS))

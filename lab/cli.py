@@ -1,0 +1,237 @@
+"""The command ``osdlab``: turns errors into text and exit codes, and nothing else does."""
+
+from __future__ import annotations
+
+import json
+import sys
+import traceback
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Literal
+
+import click
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from lab.errors import (
+    EXIT_BUG,
+    EXIT_INTERRUPTED,
+    EXIT_LAB,
+    EXIT_OK,
+    InputError,
+    LabError,
+    Problem,
+    UsageError,
+)
+from lab.judge.evidence import evidence
+from lab.judge.judging import judge
+from lab.judge.verdict import exit_code
+from lab.pe.images import client_package, ensure_pe, ensure_reference_image
+from lab.report.progress import Progress
+from lab.report.summary import render_rich, render_total
+from lab.run.doctor import examine
+from lab.run.front import run_scenario
+from lab.run.prepare import make_plan, read_checked_sequence
+from lab.scenario.loader import LoadedScenario, load_scenarios
+from lab.scenario.schema import Scenario, Template
+from lab.settings import Settings
+from lab.yamlio import json_schema
+
+#: Where results go; what is being done goes to standard error, so that results can be piped.
+OUT = Console(highlight=False, soft_wrap=True)
+ERR = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(version("osdlab"), prog_name="osdlab")
+@click.pass_context
+def osdlab(context: click.Context) -> None:
+    """The lab for Configuration Manager task sequences.
+
+    Settings come from the environment: OSDLAB_CACHE, OSDLAB_REPORTS, OSDLAB_ACCELERATOR (auto, kvm, tcg),
+    OSDLAB_KEEP_DISKS, OSDLAB_TIME_LIMIT (seconds).
+
+    Exit codes: 0 as expected, 1 an expectation failed, 2 usage, 3 bad input, 4 the lab broke, 70 our bug.
+    """
+    context.obj = Settings.from_environment()
+
+
+@osdlab.command()
+@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--fidelity", type=click.Choice(["vm", "sim"]), default="vm", show_default=True,
+              help="vm: a real virtual machine; sim: the simulator.")  # fmt: skip
+@click.option("--keep", type=click.Choice(["on-failure", "always"]), default="on-failure", show_default=True,
+              help="When to keep the machines' disks.  [env: OSDLAB_KEEP_DISKS]")  # fmt: skip
+@click.option("-v", "--verbose", is_flag=True, help="Show every expectation, not only those that failed.")
+@click.pass_obj
+def run(
+    settings: Settings, paths: tuple[Path, ...], fidelity: Literal["vm", "sim"], keep: str, verbose: bool
+) -> int:
+    """Run scenarios (files, or folders of them) and judge them."""
+    if keep == "always":
+        settings = replace(settings, keep_disks=True)
+    scenarios = load_scenarios(paths, templates=settings.vm_templates)
+    _check_all(scenarios)
+    records = []
+    for loaded in scenarios:
+        with Progress(ERR, loaded.title, template=loaded.scenario.machine) as progress:
+            record = run_scenario(loaded, settings, progress.on_event, fidelity=fidelity, say=_say)
+        OUT.print(render_rich(record, width=_width(), verbose=verbose))
+        records.append(record)
+    if len(records) > 1:
+        OUT.print(render_total(records))
+    return exit_code(record.outcome for record in records)
+
+
+@osdlab.command()
+@click.argument("path", type=click.Path(path_type=Path))
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@click.pass_obj
+def plan(settings: Settings, path: Path, form: str) -> int:
+    """Show everything a run would use, resolved; start nothing."""
+    scenarios = load_scenarios([path], templates=settings.vm_templates)
+    _check_all(scenarios)
+    for loaded in scenarios:
+        resolved = make_plan(
+            loaded, settings, settings.reports / "(planned)", read_checked_sequence(loaded), _say
+        ).to_json()
+        if form == "json":
+            OUT.print_json(json.dumps(resolved))
+        else:
+            _print_plan(loaded, resolved)
+    return EXIT_OK
+
+
+@osdlab.command()
+@click.pass_obj
+def doctor(settings: Settings) -> int:
+    """Show what this host has, what was measured, and what to do about what is missing."""
+    table = Table(box=None, pad_edge=False, show_header=False)
+    well = True
+    for row in examine(settings):
+        well = well and row.ok
+        found = escape(row.found) + (f"\n[yellow]→ {escape(row.remedy)}[/yellow]" if row.remedy else "")
+        table.add_row("[green]ok[/green]" if row.ok else "[red]missing[/red]", escape(row.name), found)
+    OUT.print(table)
+    OUT.print("The lab can run here." if well else "The lab cannot run here yet; the arrows say what to do.")
+    return EXIT_OK if well else EXIT_LAB
+
+
+@osdlab.command()
+@click.pass_obj
+def setup(settings: Settings) -> int:
+    """Build the boot image, the reference image and the client package, unless the cache has them."""
+    settings.cache.mkdir(parents=True, exist_ok=True)
+    ensure_pe(settings.cache, _say)
+    ensure_reference_image(settings.cache, _say)
+    client_package(settings.cache)
+    ERR.print("boot image, reference image and client package: ready")
+    return EXIT_OK
+
+
+@osdlab.command()
+@click.argument("what", type=click.Choice(["scenario", "template"]))
+def schema(what: str) -> int:
+    """Print the JSON Schema of a file, for editors."""
+    OUT.print_json(json.dumps(json_schema(Scenario if what == "scenario" else Template)))
+    return EXIT_OK
+
+
+def _check_all(scenarios: Iterable[LoadedScenario]) -> None:
+    """Read every scenario's sequence before the first machine starts. Raises one InputError for all."""
+    problems: list[Problem] = []
+    for loaded in scenarios:
+        try:
+            read_checked_sequence(loaded)
+        except InputError as error:
+            problems += error.problems
+    if problems:
+        raise InputError(sorted(set(problems)))
+
+
+def _print_plan(loaded: LoadedScenario, resolved: dict[str, Any]) -> None:
+    OUT.print(Text(loaded.title, style="bold"))
+    for machine in resolved["machines"]:
+        spec = machine["spec"]
+        sizes = ", ".join(f"{disk['size'] // 2**30} GiB" for disk in spec["disks"])
+        OUT.print(
+            f"  machine   {spec['name']}: {spec['firmware']}, {spec['memory']} MiB, "
+            f"{spec['vcpus']} CPU, disks {sizes}, MAC {spec['nics'][0]['mac']}"
+        )
+        for name, value in machine["policy"]["variables"].items():
+            OUT.print(Text(f"  variable  {name} = {value}"))
+    OUT.print(Text(f"  sequence  {loaded.sequence_path}"))
+    for package, files in resolved["content"].items():
+        OUT.print(Text(f"  content   {package}: {', '.join(files.values())}"))
+    # Judged on nothing at all, each expectation says at least what it wants.
+    for verdict in judge(loaded.expectations, evidence([], {})):
+        OUT.print(Text(f"  expects   {verdict.expected}"))
+
+
+def _say(text: str) -> None:
+    ERR.print(Text(text))
+
+
+def _width() -> int:
+    return OUT.width if OUT.is_terminal else 100
+
+
+def _tell(error: LabError) -> int:
+    if isinstance(error, InputError):
+        for problem in error.problems:
+            ERR.print(Text(str(problem)))
+        count = len(error.problems)
+        ERR.print(f"{count} problem{'' if count == 1 else 's'}, nothing was started.")
+    else:
+        label = "usage" if isinstance(error, UsageError) else "ERROR"
+        ERR.print(Text.assemble((label, "bold red"), f"  {error.message}"))
+        if error.hint:
+            ERR.print(Text(f"       {error.hint}"))
+        for cause in error.causes:
+            ERR.print(Text(f"       because: {cause}"))
+    return error.exit_code
+
+
+def _crash() -> int:
+    """Our bug: the traceback goes to a file, one line to the user."""
+    text = traceback.format_exc()
+    name = f"osdlab-crash-{datetime.now(UTC):%Y%m%d-%H%M%S}.txt"
+    try:
+        folder = Settings.from_environment().reports
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text, encoding="utf-8")
+        ERR.print(Text(f"This is a bug of osdlab, not of your sequence. The traceback is in {folder / name}"))
+    except (OSError, LabError):
+        ERR.print(Text(text))
+    return EXIT_BUG
+
+
+def guarded(command: Callable[[], object]) -> int:
+    """Run a command and turn what it raises into text and an exit code."""
+    try:
+        result = command()
+        return result if isinstance(result, int) else EXIT_OK
+    except click.exceptions.Exit as stop:
+        return stop.exit_code
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except LabError as error:
+        return _tell(error)
+    except (KeyboardInterrupt, click.Abort):
+        ERR.print("interrupted")
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        return EXIT_OK
+    except Exception:
+        return _crash()
+
+
+def main() -> None:
+    """Entry point of the command."""
+    sys.exit(guarded(lambda: osdlab.main(standalone_mode=False)))

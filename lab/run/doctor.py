@@ -1,0 +1,82 @@
+"""What this host has, what was measured, and what to do about what is missing (``osdlab doctor``).
+
+Looks and measures, changes nothing but the cache. Every row is a Prerequisite: a name, well or not, what was
+found, the remedy.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from lab.errors import LabError
+from lab.hypervisor.accelerator import probe
+from lab.network.prerequisites import Prerequisite, check
+from lab.pe.programs import missing_tools
+from lab.settings import Settings
+
+#: Memory of one machine with QEMU's own need, MiB, and room for a run's disks and screens, MiB.
+MEMORY_OF_A_MACHINE = 1024
+ROOM_FOR_A_RUN = 2048
+
+
+def examine(settings: Settings) -> Iterator[Prerequisite]:
+    """All prerequisites, the slow measurement last."""
+    yield from check()
+    missing = missing_tools()
+    yield Prerequisite(
+        "tools to build the boot image",
+        not missing,
+        "all there" if not missing else f"missing: {', '.join(missing)}",
+        "" if not missing else "as root: make system",
+    )
+    yield _firmware()
+    yield _memory()
+    yield _room("cache", settings.cache)
+    yield _room("reports", settings.reports)
+    yield _accelerator(settings)
+
+
+def _firmware() -> Prerequisite:
+    for folder in ("/usr/share/OVMF",):
+        found = sorted(Path(folder).glob("OVMF_CODE*.fd"))
+        if found:
+            return Prerequisite("UEFI firmware", True, str(found[0].parent))
+    return Prerequisite("UEFI firmware", False, "no OVMF_CODE*.fd", "as root: apt-get install ovmf")
+
+
+def _memory() -> Prerequisite:
+    available = 0
+    for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
+        if line.startswith("MemAvailable:"):
+            available = int(line.split()[1]) // 1024
+    machines = available // MEMORY_OF_A_MACHINE
+    return Prerequisite(
+        "memory",
+        machines >= 1,
+        f"{available} MiB available: {machines} machine(s) at once, {os.cpu_count()} core(s)",
+        "" if machines else f"a machine needs {MEMORY_OF_A_MACHINE} MiB",
+    )
+
+
+def _room(name: str, folder: Path) -> Prerequisite:
+    existing = folder
+    while not existing.exists():
+        existing = existing.parent
+    free = shutil.disk_usage(existing).free // 2**20
+    writable = os.access(existing, os.W_OK)
+    well = writable and free >= ROOM_FOR_A_RUN
+    remedy = "" if well else f"make room, or set OSDLAB_{name.upper()} to another folder"
+    found = f"{folder}: {free} MiB free" + ("" if writable else ", not writable")
+    return Prerequisite(name, well, found, remedy)
+
+
+def _accelerator(settings: Settings) -> Prerequisite:
+    try:
+        chosen = probe(settings.cache)
+    except LabError as error:
+        return Prerequisite("accelerator", False, error.message, error.hint)
+    found = f"{chosen.choice}: {chosen.reason}; phase limits times {chosen.factor:.1f}"
+    return Prerequisite("accelerator", True, found)
