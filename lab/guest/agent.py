@@ -10,6 +10,7 @@ import time
 
 from lab.guest import machine
 from lab.guest.link import Link, find_port
+from lab.guest.screen import Screen
 
 TYPE_CHECKING = False  # as typing's own, whose import takes too long before the hello
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ def main(arguments: list[str] | None = None) -> int:
     except Exception as error:
         link.send("lab-error", _describe(error))
         print(f"osdlab agent: {error}", flush=True)
+        agent.show(f"LAB ERROR: {error}")
         agent.stay = False
     link.send("bye", {})
     agent.leave()
@@ -81,6 +83,9 @@ class Agent:
 
         self._phase = phase
         self._link = link
+        where = "LabPE" if phase == "pe" else "the deployed system"
+        self._screen = Screen.open(f"osdlab - {where} - {machine.mac_address()}")
+        self._screen.say("Getting the policy" if phase == "pe" else "Going on with the task sequence")
         self._clock = SystemClock()
         self._runner = SystemRunner()
         self._drives = {"X:": "/x"}
@@ -94,6 +99,10 @@ class Agent:
             self._run_in_pe()
         else:
             self._run_in_os()
+
+    def show(self, text: str) -> None:
+        """Say something on the machine's own screen."""
+        self._screen.say(text)
 
     def leave(self) -> None:
         """Power off, or wait for the host to say so."""
@@ -249,6 +258,7 @@ class Agent:
 
     def _emit(self, kind: str, data: dict[str, Any]) -> None:
         self._link.send(kind, data)
+        self._screen.take(kind, data)
         if kind == "instruction":
             print(f"osdlab agent: {data['pointer']:3} {data['name']}", flush=True)
 

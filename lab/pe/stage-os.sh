@@ -1,0 +1,28 @@
+# The deployed system, second stage: hardware, Windows Setup, then the client that SetupComplete.cmd names.
+. /run/osdlab/common
+load_hardware
+mount_system
+mark "the deployed system is ready"
+
+python3 -I -S /c/Windows/System32/osdlab/setup.zip || die "Windows Setup ended with $?"
+mark "Windows Setup is done"
+
+# The hook that Setup Windows and ConfigMgr leaves: SetupComplete.cmd with /client:<folder of the client>.
+SCRIPT=/c/Windows/Setup/Scripts/SetupComplete.cmd
+client=
+if [ -r $SCRIPT ]; then
+    client=$(tr -d '\r"' < $SCRIPT | sed -n 's|.*/[Cc][Ll][Ii][Ee][Nn][Tt]:\([^ ]*\).*|\1|p' | head -n 1)
+fi
+if [ -z "$client" ]; then
+    mark "no client hook is installed (\\Windows\\Setup\\Scripts\\SetupComplete.cmd has no /client:); nobody continues this machine"
+    while :; do sleep 3600; done
+fi
+
+folder=/c/$(echo "$client" | sed -e 's|^[A-Za-z]:||' -e 's|\\|/|g' -e 's|^/*||')
+[ -r "$folder/client.zip" ] || die "the client hook names $client, which holds no client.zip"
+mkdir -p /osdlab
+unzip -q -o "$folder/client.zip" -d /osdlab || die "$client\\client.zip cannot be unpacked"
+chmod +x /osdlab/start
+/osdlab/start os
+mark "the agent ended with $?"
+finish
