@@ -1,0 +1,184 @@
+"""dnsmasq for the private network: its configuration and command line, and what its log says; all pure.
+
+It answers DHCP with a fixed address per machine and gives boot files by TFTP. iPXE is known by its user
+class and gets the script; a UEFI x64 firmware that asks by itself (client architecture 7 or 9, RFC 4578)
+gets the boot file at once.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from lab.network.inside import ADDRESS, BRIDGE
+
+#: The file a UEFI x64 firmware takes by TFTP, and the script iPXE takes.
+BOOT_FILE = "labpe-x64.efi"
+BOOT_SCRIPT = "boot.ipxe"
+
+
+@dataclass(frozen=True)
+class Host:
+    """A machine on the network, known by its MAC ("52:54:00:..")."""
+
+    name: str
+    mac: str
+    address: str
+
+
+def host_address(index: int) -> str:
+    """The address of the machine number ``index``, from 0."""
+    return f"10.77.0.{10 + index}"
+
+
+def configuration(hosts: Sequence[Host], *, tftp_root: Path, lease_file: Path) -> str:
+    """The text of dnsmasq.conf."""
+    lines = [
+        "# written by osdlab for one run",
+        "port=0",  # no DNS
+        f"interface={BRIDGE}",
+        "bind-interfaces",
+        "user=root",  # of the lab's own namespace
+        "group=root",
+        "no-ping",  # every address is ours; a ping costs the machine up to three seconds
+        "dhcp-authoritative",
+        "dhcp-range=10.77.0.100,10.77.0.199,255.255.255.0,12h",
+        f"dhcp-leasefile={lease_file}",
+        # iPXE takes an address only when IPv6 has settled too: unanswered, that costs it 16 s (observed). The
+        # announced router has no lifetime, so nothing is routed through it.
+        "enable-ra",
+        f"ra-param={BRIDGE},0,0",
+        "dhcp-range=fd77::,ra-only",
+        "log-dhcp",
+        "dhcp-option=option:router",  # an option without a value is not sent
+        "dhcp-option=option:dns-server",
+        "dhcp-userclass=set:ipxe,iPXE",
+        "dhcp-match=set:efi-x64,option:client-arch,7",
+        "dhcp-match=set:efi-x64,option:client-arch,9",
+        "dhcp-option=tag:ipxe,encap:175,176,1b",  # iPXE: do not wait for a proxy DHCP server
+        f"dhcp-boot=tag:ipxe,{BOOT_SCRIPT},,{ADDRESS}",
+        f"dhcp-boot=tag:efi-x64,tag:!ipxe,{BOOT_FILE},,{ADDRESS}",
+        "enable-tftp",
+        f"tftp-root={tftp_root}",
+    ]
+    lines += [f"dhcp-host={host.mac},{host.address},{host.name}" for host in hosts]
+    return "\n".join(lines) + "\n"
+
+
+def command(config: Path) -> list[str]:
+    """The command line: in the foreground, logging to standard error."""
+    return ["dnsmasq", "--keep-in-foreground", "--log-facility=-", f"--conf-file={config}", "--pid-file="]
+
+
+@dataclass(frozen=True)
+class Line:
+    """What one log line says.
+
+    ``kind`` of source dhcp: discover, offer, request, ack, nak, decline, release, inform, no-address, option;
+    of source tftp: sent, not-found, aborted, failed. ``data`` has what the line names of mac, address, name,
+    value, file, code, message; ``transaction`` is DHCP's.
+    """
+
+    source: Literal["dhcp", "tftp"]
+    kind: str
+    transaction: str = ""
+    data: Mapping[str, str] = field(default_factory=dict)
+
+
+_ADDRESS = r"\d+\.\d+\.\d+\.\d+"
+_DHCP = re.compile(r"dnsmasq-dhcp(?:\[\d+\])?: (?:(?P<xid>\d+) )?(?P<text>.*)")
+_TFTP = re.compile(r"dnsmasq-tftp(?:\[\d+\])?: (?P<text>.*)")
+_MESSAGE = re.compile(
+    rf"DHCP(?P<kind>[A-Z]+)\([^)]*\)(?: (?P<address>{_ADDRESS}))?"
+    r" (?P<mac>[0-9a-f]{2}(?::[0-9a-f]{2}){5})(?: (?P<rest>.*))?"
+)
+_OPTION = re.compile(r"(?P<name>vendor class|user class|bootfile name|next server|tags): (?P<value>.*)")
+_BOOT_FILE = re.compile(r"sent size: +\d+ option: 67 bootfile-name +(?P<value>\S+)$")
+_SENT = re.compile(rf"sent (?P<file>.+) to (?P<address>{_ADDRESS})$")
+_NOT_FOUND = re.compile(rf"file (?P<file>.+) not found for (?P<address>{_ADDRESS})$")
+_ERROR = re.compile(rf"error (?P<code>\d+) (?P<message>.*) received from (?P<address>{_ADDRESS})$")
+_FAILED = re.compile(rf"failed sending (?P<file>.+) to (?P<address>{_ADDRESS})$")
+
+
+def parse_line(line: str) -> Line | None:
+    """Read one line of dnsmasq's log (observed with 2.90); None for what says nothing about a machine."""
+    if found := _DHCP.match(line):
+        return _dhcp(found["text"], found["xid"] or "")
+    if found := _TFTP.match(line):
+        return _tftp(found["text"])
+    return None
+
+
+def _dhcp(text: str, xid: str) -> Line | None:
+    if found := _MESSAGE.match(text):
+        data = {key: value for key in ("address", "mac") if (value := found[key])}
+        rest = found["rest"] or ""
+        if rest == "no address available":
+            return Line("dhcp", "no-address", xid, data)
+        return Line("dhcp", found["kind"].lower(), xid, {**data, "message": rest} if rest else data)
+    if found := _OPTION.match(text):
+        return Line("dhcp", "option", xid, {"name": found["name"], "value": found["value"]})
+    if found := _BOOT_FILE.match(text):
+        return Line("dhcp", "option", xid, {"name": "bootfile name", "value": found["value"]})
+    return None
+
+
+def _tftp(text: str) -> Line | None:
+    for kind, pattern in (
+        ("sent", _SENT), ("not-found", _NOT_FOUND), ("aborted", _ERROR), ("failed", _FAILED),
+    ):  # fmt: skip
+        if found := pattern.match(text):
+            return Line("tftp", kind, "", found.groupdict())
+    return None
+
+
+class LogReader:
+    """Puts the lines of one dnsmasq together: whose they are, and what a client said it is.
+
+    ``feed`` gives (machine name or "", source, kind, data) for each line worth an event: a DHCP message with
+    what is known of its transaction (vendor_class, user_class), a boot file offered, a transfer's end.
+    """
+
+    def __init__(self, hosts: Sequence[Host], *, tftp_root: Path) -> None:
+        self._by_mac = {host.mac.lower(): host for host in hosts}
+        self._by_address = {host.address: host for host in hosts}
+        self._root = tftp_root
+        self._said: dict[str, dict[str, str]] = {}
+        self._mac: dict[str, str] = {}
+        self._offered: dict[str, str] = {}
+
+    def feed(self, text: str) -> tuple[str, str, str, dict[str, str]] | None:
+        line = parse_line(text)
+        if line is None:
+            return None
+        if line.source == "tftp":
+            host = self._by_address.get(line.data.get("address", ""))
+            return host.name if host else "", "tftp", line.kind, self._relative(line.data)
+        if line.kind == "option":
+            return self._option(line)
+        mac = line.data.get("mac", "")
+        self._mac[line.transaction] = mac
+        host = self._by_mac.get(mac)
+        said = self._said.get(line.transaction, {}) if line.kind in ("discover", "request", "inform") else {}
+        return host.name if host else "", "dhcp", line.kind, {**line.data, **said}
+
+    def _option(self, line: Line) -> tuple[str, str, str, dict[str, str]] | None:
+        name, value = line.data["name"], line.data["value"]
+        if name in ("vendor class", "user class"):
+            self._said.setdefault(line.transaction, {})[name.replace(" ", "_")] = value
+            return None
+        if name != "bootfile name" or self._offered.get(line.transaction) == value:
+            return None  # offer and acknowledgement both name it
+        self._offered[line.transaction] = value
+        mac = self._mac.get(line.transaction, "")
+        host = self._by_mac.get(mac)
+        return host.name if host else "", "dhcp", "boot-file", {"mac": mac, "file": value}
+
+    def _relative(self, data: Mapping[str, str]) -> dict[str, str]:
+        result = dict(data)
+        if "file" in result:
+            result["file"] = result["file"].removeprefix(f"{self._root}/")
+        return result

@@ -1,0 +1,95 @@
+"""The lab's namespaces from outside: the command line that makes them, and a lab process started in them.
+
+Everything a run starts lives in a user, mount, network and PID namespace of its own, under an init that
+reaps. Two things end it when the front dies, in whatever way: the parent-death signal of ``unshare`` (which
+kills its child, the namespace's init, and with it the kernel kills all), and the end of file on the lab's
+standard input.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import IO
+
+from lab.errors import LabFault
+from lab.network.prerequisites import Prerequisite, check
+
+__all__ = ["LAB_MODULE", "Prerequisite", "check", "sandbox_command", "start_sandbox"]
+
+LAB_MODULE = "lab.run.process"
+
+_PR_SET_PDEATHSIG = 1
+
+
+def sandbox_command(
+    *,
+    root: bool,
+    python: str = sys.executable,
+    module: str = LAB_MODULE,
+    arguments: Sequence[str] = (),
+    unshare: str = "unshare",
+    tini: str = "tini",
+) -> list[str]:
+    """The command line that runs a Python module as the lab process in namespaces of its own.
+
+    ``root``: the caller is the host's root and needs no user namespace. An ordinary user gets one in which
+    it is root and in which its subordinate ids are mapped too, since dnsmasq calls setgroups and fails in a
+    map of a single id (observed).
+    """
+    users = [] if root else ["--map-root-user", "--map-auto"]
+    return [
+        unshare, *users, "--mount", "--net", "--pid", "--fork", "--kill-child", "--mount-proc",
+        tini, "-s", "--", python, "-m", module, *arguments,
+    ]  # fmt: skip
+
+
+def start_sandbox(
+    command: Sequence[str],
+    *,
+    stderr: IO[bytes] | int,
+    environment: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+) -> subprocess.Popen[bytes]:
+    """Start the command of ``sandbox_command`` with pipes on its standard input and output.
+
+    In a session of its own, so that a Ctrl-C at the terminal reaches the front alone. Call it from the main
+    thread: the kernel sends the parent-death signal when the *thread* that forked ends. Raises LabFault when
+    the program cannot be started, RuntimeError when called from another thread.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        raise RuntimeError("start_sandbox must be called from the main thread")
+    try:
+        return subprocess.Popen(
+            list(command),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            env=None if environment is None else dict(environment),
+            cwd=cwd,
+            start_new_session=True,
+            preexec_fn=_die_with(os.getpid()),
+        )
+    except OSError as error:
+        raise LabFault(
+            f"cannot start '{command[0]}': {error.strerror}", hint="see 'osdlab doctor'", causes=(error,)
+        ) from error
+
+
+def _die_with(parent: int) -> Callable[[], None]:
+    """What runs in the child between fork and exec: ask for SIGKILL at the parent's death."""
+    # Looked up before the fork: nothing may be loaded after it.
+    prctl = ctypes.CDLL(None, use_errno=True).prctl
+
+    def ask() -> None:
+        prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
+        if os.getppid() != parent:  # it died before we asked
+            os._exit(1)
+
+    return ask

@@ -1,0 +1,125 @@
+"""From a machine's bytes to observations: console output by the line, the agent's numbered JSON lines."""
+
+from __future__ import annotations
+
+import codecs
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from lab.run.phases import Seen
+
+#: Kinds the agent itself reports; every other kind but ``record`` is the engine's (docs/architecture.md).
+AGENT_KINDS = frozenset({"hello", "phase", "effect", "restart", "variables", "lab-error", "bye"})
+
+_MAX_LINE = 4096
+# A sequence that moves the cursor ends a line: firmware and iPXE draw their screens with them.
+_MOVES = re.compile(r"\x1b\[\d*(?:;\d*)?[Hf]|\x1b\[\d*[ABEF]|\x1b\[\d*J|\x1bc|[\r\n]")
+_ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|[()][0-9A-Za-z]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[=>78NODM])")
+_UNFINISHED = re.compile(r"\x1b(?:\[[0-?]*[ -/]*|[()]|\][^\x07\x1b]*)?\Z")
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
+
+
+class ConsoleLines:
+    """Cuts console output into plain lines: escape sequences are taken out, empty lines left out."""
+
+    def __init__(self) -> None:
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self._rest = ""
+
+    def feed(self, data: bytes) -> Iterator[str]:
+        text = self._rest + self._decoder.decode(data)
+        unfinished = _UNFINISHED.search(text)
+        held = unfinished.group() if unfinished and len(unfinished.group()) < 64 else ""
+        text = text[: len(text) - len(held)]
+        *lines, rest = _MOVES.split(text)
+        if len(rest) > _MAX_LINE:
+            lines.append(rest)
+            rest = ""
+        self._rest = rest + held
+        for line in lines:
+            if plain := _plain(line):
+                yield plain
+
+    def flush(self) -> Iterator[str]:
+        """The line that has no end yet: a prompt, or the last word before power-off."""
+        rest, self._rest = self._rest, ""
+        if plain := _plain(rest):
+            yield plain
+
+
+def _plain(line: str) -> str:
+    return _CONTROL.sub("", _ESCAPES.sub("", line)).strip()[:_MAX_LINE]
+
+
+class AgentLines:
+    """Reads the agent's JSON lines and watches their numbering."""
+
+    def __init__(self, machine: str) -> None:
+        self._machine = machine
+        self._rest = b""
+        self._last: dict[str, int] = {}
+
+    def feed(self, data: bytes) -> Iterator[Seen]:
+        """Observations; what is wrong with the channel comes as ``lab`` ones: channel-gap, channel-noise.
+
+        The numbers of one boot count from 1: a hole is told, a line that came before is left out (told too).
+        """
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        for line in lines:
+            if line.strip(b"\0\r "):
+                yield from self._line(line.strip(b"\0\r "))
+
+    def restarted(self) -> Iterator[Seen]:
+        """The machine went down: a line it had begun will not be ended."""
+        rest, self._rest = self._rest, b""
+        if rest.strip(b"\0\r "):
+            yield self._noise(rest, "cut by a restart or power-off")
+
+    def _line(self, line: bytes) -> Iterator[Seen]:
+        try:
+            message = json.loads(line)
+            number, boot, kind = int(message["n"]), str(message["boot"]), str(message["kind"])
+            data = message.get("data") or {}
+            up = message.get("up")
+            if not isinstance(data, Mapping):
+                raise TypeError("data is no object")
+        except (ValueError, KeyError, TypeError) as error:
+            yield self._noise(line, str(error))
+            return
+        expected = self._last.get(boot, 0) + 1
+        if number != expected:
+            yield Seen(
+                self._machine, "lab", "channel-gap", {"boot": boot, "expected": expected, "got": number}
+            )
+        if number < expected:
+            return
+        self._last[boot] = number
+        yield Seen(self._machine, source_of(kind), kind, dict(data), float(up) if up is not None else None)
+
+    def _noise(self, line: bytes, why: str) -> Seen:
+        text = line[:200].decode("utf-8", "replace")
+        return Seen(self._machine, "lab", "channel-noise", {"text": text, "reason": why})
+
+
+def source_of(kind: str) -> str:
+    """The timeline's source for a kind the agent sends."""
+    if kind == "record":
+        return "smsts"
+    return "agent" if kind in AGENT_KINDS else "engine"
+
+
+def http_seen(line: str, machines: Mapping[str, str]) -> Seen | None:
+    """An observation from a line of the site service; None for one that is no request.
+
+    ``machines``: address -> machine name.
+    """
+    try:
+        data: dict[str, Any] = json.loads(line)
+    except ValueError:
+        return None
+    if "path" not in data:
+        return None
+    kind = "progress" if data.pop("progress", False) else "request"
+    return Seen(machines.get(str(data.get("client", "")), ""), "http", kind, data)

@@ -1,0 +1,68 @@
+"""A scenario from its file to its record: folder, plan, run at the wanted fidelity, judgement."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Literal
+
+from lab.clock import SystemClock
+from lab.errors import InputError, LabError, LabFault
+from lab.run.conversation import OnEvent, nothing, run_plan
+from lab.run.folder import make_folder, run_name
+from lab.run.messages import as_error
+from lab.run.prepare import check_content, make_plan, read_checked_sequence
+from lab.run.record import RunRecord, make_record, update_latest
+from lab.run.simulated import simulate_into
+from lab.scenario.loader import LoadedScenario
+from lab.settings import Settings
+
+Fidelity = Literal["vm", "sim"]
+
+
+def run_scenario(
+    loaded: LoadedScenario,
+    settings: Settings,
+    on_event: OnEvent = nothing,
+    *,
+    fidelity: Fidelity = "vm",
+    say: Callable[[str], None] = nothing,
+) -> RunRecord:
+    """Run a scenario and judge it; everything known is in the run's folder when this returns.
+
+    ``on_event`` gets each event as it happens, ``say`` lines about what is being built. Call it from the
+    main thread. Raises InputError before anything is started when the sequence cannot be used. A lab that
+    broke is no exception but a record with outcome ERROR. KeyboardInterrupt is passed on after a clean end,
+    with the record written; so is a bug of the lab process, as RuntimeError.
+    """
+    clock = SystemClock()
+    begin = clock.now()
+    sequence = read_checked_sequence(loaded)
+    folder = make_folder(settings.reports, run_name(loaded.path.stem, datetime.now().astimezone(), fidelity))
+    update_latest(settings.reports, folder.name)
+    fault: LabError | None = None
+    interrupted, bug = False, ""
+    try:
+        check_content(loaded, sequence)
+        if fidelity == "sim":
+            fault = simulate_into(folder, loaded, sequence, settings, on_event)
+        else:
+            settings.cache.mkdir(parents=True, exist_ok=True)
+            told = run_plan(make_plan(loaded, settings, folder, sequence, say), on_event)
+            bug = str(told["traceback"]) if told and "traceback" in told else ""
+            fault = as_error(told) if told else None
+    except InputError:
+        raise
+    except LabError as error:
+        fault = error
+    except KeyboardInterrupt:
+        fault, interrupted = LabFault("the run was interrupted"), True
+    record = make_record(folder, loaded, fidelity=fidelity, fault=fault, seconds=clock.now() - begin)
+    if record.exit_code == 0 and not settings.keep_disks:
+        for disk in folder.glob("*/disk*.qcow2"):
+            disk.unlink()
+    if interrupted:
+        raise KeyboardInterrupt
+    if bug:
+        raise RuntimeError(f"in the lab process:\n{bug}")
+    return record

@@ -1,0 +1,191 @@
+"""From a loaded scenario to a plan: sequence, machine, policy, content, boot files, all resolved.
+
+Builds what is missing (boot images, reference image); starts no machine.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lab.disk.reader import Questions
+from lab.errors import InputError, LabFault
+from lab.network import dnsmasq
+from lab.network.ipxe import boot_script
+from lab.pe.images import client_package, ensure_pe, ensure_reference_image
+from lab.run.plan import MachinePlan, RunPlan
+from lab.scenario.loader import LoadedScenario, check_steps
+from lab.scenario.schema import machine_spec
+from lab.sequence.codec import to_json
+from lab.sequence.model import TaskSequence
+from lab.sequence.validate import validate
+from lab.sequence.xmlformat import read_sequence
+from lab.settings import Settings
+from lab.site.content import ContentFile, HashCache, read_library
+
+MACHINE_NAME = "PC-1"
+
+#: In the cache: which images were built last.
+_IMAGES = "images.json"
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Site:
+    """What the site offers in a run. ``packages``: package -> folder or file; ``files``: what is in each;
+    ``boot_files``: name -> file."""
+
+    packages: Mapping[str, Path]
+    files: Mapping[str, tuple[ContentFile, ...]]
+    boot_files: Mapping[str, Path]
+    client_package: str
+    boot_image: str
+
+
+def identity(scenario: str, index: int = 0) -> tuple[str, str]:
+    """A machine's (MAC, UUID), the same at every run of the scenario."""
+    digest = hashlib.sha256(f"{scenario}/{index}".encode()).digest()
+    mac = ":".join(f"{byte:02x}" for byte in (0x52, 0x54, 0x00, *digest[:3]))
+    return mac, str(uuid.UUID(bytes=digest[:16], version=4))
+
+
+def read_checked_sequence(loaded: LoadedScenario) -> TaskSequence:
+    """The scenario's sequence. Raises InputError with everything wrong in it, or asked of it."""
+    sequence = read_sequence(loaded.sequence_path.read_bytes(), str(loaded.sequence_path))
+    problems = [*validate(sequence), *check_steps(loaded, sequence)]
+    if problems:
+        raise InputError(problems)
+    return sequence
+
+
+def policy(
+    loaded: LoadedScenario,
+    sequence: TaskSequence,
+    files: Mapping[str, tuple[ContentFile, ...]],
+    *,
+    client: str,
+    boot_image: str,
+) -> dict[str, Any]:
+    """The machine's policy (docs/architecture.md); pure."""
+    return {
+        "sequence": to_json(sequence),
+        "variables": dict(loaded.scenario.variables),
+        "doubles": [double.to_json() for double in loaded.scenario.doubles],
+        "contents": {
+            package: {"files": [file.to_json() for file in content]} for package, content in files.items()
+        },
+        "client_package": client,
+        "boot_image": boot_image,
+        "at_end": "power-off",
+        "machine_name": MACHINE_NAME,
+    }
+
+
+def make_site(loaded: LoadedScenario, settings: Settings, say: Say) -> Site:
+    """Find or build every package and boot file. Raises LabFault when content that is to be there is not."""
+    pe = ensure_pe(settings.cache, say)
+    images = {"boot-file": pe.efi, "boot-image": pe.package}
+    wanted = set(map(str, loaded.content.values()))
+    if "reference-image" in wanted:
+        images["reference-image"] = ensure_reference_image(settings.cache, say)
+    if "client" in wanted:
+        images["client"] = client_package(settings.cache, say)
+    _remember(settings.cache, images)
+    return site_of(loaded, settings, images)
+
+
+def site_of(loaded: LoadedScenario, settings: Settings, images: Mapping[str, Path]) -> Site:
+    """The site made of images that are built: "boot-file", "boot-image", "reference-image", "client"."""
+    packages: dict[str, Path] = {}
+    named = {"boot-image": "", "client": ""}
+    for package, source in loaded.content.items():
+        packages[package] = images[source] if isinstance(source, str) else source
+        named[str(source)] = package
+    files = read_library(packages, HashCache(settings.cache / "hashes.json"))
+    boot_files = {dnsmasq.BOOT_FILE: images["boot-file"]}
+    return Site(packages, files, boot_files, named["client"], named["boot-image"])
+
+
+def known_images(cache: Path) -> dict[str, Path]:
+    """The images that were built last, as far as they are still there; builds nothing."""
+    try:
+        known = json.loads((cache / _IMAGES).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return {kind: Path(path) for kind, path in known.items() if Path(path).exists()}
+
+
+def _remember(cache: Path, images: Mapping[str, Path]) -> None:
+    known = {**known_images(cache), **images}
+    new = cache / f"{_IMAGES}.{os.getpid()}"
+    new.write_text(json.dumps({kind: str(path) for kind, path in known.items()}), encoding="utf-8")
+    new.replace(cache / _IMAGES)
+
+
+def check_content(loaded: LoadedScenario, sequence: TaskSequence) -> None:
+    """Every package the sequence refers to has content, or the scenario says that it is missing on purpose.
+
+    Raises LabFault that offers the lines to paste: a lab that forgot a package must not look like a site
+    that lost it.
+    """
+    for written in loaded.scenario.content:
+        source = loaded.content.get(written.upper())
+        if isinstance(source, Path) and not source.exists():
+            place = loaded.document.place("content", written)
+            raise LabFault(
+                f"package {written} has no content: there is no '{source}'",
+                hint=f"{place} names it; a path is relative to the scenario",
+            )
+    declared = {package.upper() for package in (*loaded.content, *loaded.scenario.content)}
+    lacking = sorted(
+        {
+            item.package
+            for item in sequence.references
+            if item.package and item.package.upper() not in declared
+        }
+    )
+    if lacking:
+        lines = "\n".join(f"  {package}: path/of/its/content" for package in lacking)
+        raise LabFault(
+            f"the sequence refers to {', '.join(lacking)}, and the scenario has no content for it",
+            hint=f"say where it is, or 'missing' when that is what you want to see:\ncontent:\n{lines}",
+        )
+
+
+def make_plan(
+    loaded: LoadedScenario, settings: Settings, folder: Path, sequence: TaskSequence, say: Say
+) -> RunPlan:
+    """The plan of a run on a real machine. ``folder`` is the run's."""
+    scenario = loaded.scenario
+    site = make_site(loaded, settings, say)
+    mac, identifier = identity(loaded.path.name)
+    spec = machine_spec(loaded.template, MACHINE_NAME, mac, identifier)
+    told = policy(loaded, sequence, site.files, client=site.client_package, boot_image=site.boot_image)
+    machine = MachinePlan(spec, dnsmasq.host_address(0), told, Questions(*loaded.questions()))
+    return RunPlan(
+        name=loaded.title,
+        folder=folder,
+        cache=settings.cache,
+        project=settings.project,
+        machines=(machine,),
+        content={
+            package: {file.name: str(_path(site.packages[package], file)) for file in content}
+            for package, content in site.files.items()
+        },
+        boot_files={name: str(path) for name, path in site.boot_files.items()},
+        boot_script=boot_script(dnsmasq.BOOT_FILE),
+        accelerator=settings.accelerator,
+        time_limit=scenario.limits.time or settings.time_limit,
+        patience=max((double.takes for double in scenario.doubles), default=0.0),
+    )
+
+
+def _path(package: Path, file: ContentFile) -> Path:
+    return package / file.name if package.is_dir() else package

@@ -1,0 +1,59 @@
+"""The record of a run: judged from what its folder holds, and kept there as run.json.
+
+The only module of this room that knows of judge and report. Both fidelities come through here.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from lab.disk.state import FinalState
+from lab.errors import LabError
+from lab.judge.record import RunRecord, build_record, update_latest, write_record
+from lab.scenario.loader import LoadedScenario
+from lab.timeline import Event, read_timeline
+
+__all__ = ["RunRecord", "make_record", "read_events", "read_final_states", "update_latest"]
+
+
+def make_record(
+    folder: Path, loaded: LoadedScenario, *, fidelity: str, fault: LabError | None, seconds: float | None
+) -> RunRecord:
+    """Judge what the folder holds (timeline, final states) and write run.json.
+
+    ``seconds``: what the run took on the wall clock, set-up included. Raises LabFault when it cannot be
+    written.
+    """
+    record = build_record(
+        loaded,
+        read_events(folder),
+        read_final_states(folder),
+        run=folder.name,
+        folder=shown(folder),
+        fidelity=fidelity,
+        fault=fault,
+        seconds=seconds,
+    )
+    write_record(folder, record)
+    return record
+
+
+def shown(folder: Path) -> str:
+    """The folder as the user would write it: relative to where they are, if it is below."""
+    here = Path.cwd()
+    return str(folder.relative_to(here)) if folder.is_relative_to(here) else str(folder)
+
+
+def read_events(folder: Path) -> list[Event]:
+    """The run's timeline; empty when the run broke before it had one."""
+    path = folder / "timeline.jsonl"
+    return list(read_timeline(path)) if path.exists() else []
+
+
+def read_final_states(folder: Path) -> dict[str, FinalState]:
+    """Machine -> what stood on its disks, for each machine that got so far."""
+    return {
+        path.parent.name: FinalState.from_json(json.loads(path.read_text(encoding="utf-8")))
+        for path in sorted(folder.glob("*/final-state.json"))
+    }

@@ -1,0 +1,366 @@
+"""One machine from power-on to power-off: what it does becomes events, silence a stall, and at the end
+everything that can be known is collected. Whatever broke first stays the reason.
+
+All methods are called from one thread; other threads only put ``Seen`` values into the inbox.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any
+
+from lab.clock import Clock
+from lab.disk.reader import Questions, read_final_state
+from lab.disk.state import FinalState
+from lab.errors import LabError, LabFault, PhaseTimeout
+from lab.hypervisor.protocol import BlockReader, Channel, Machine, PowerState
+from lab.network.ipxe import GAVE_UP
+from lab.run.follow import AgentLines, ConsoleLines
+from lab.run.phases import USUAL_CAUSE, WAITED_FOR, Seen, limit, next_phase
+from lab.run.plan import MachinePlan
+from lab.sequence import smsts
+from lab.timeline import Event, Timeline
+
+#: Seconds after which console output without a line end is taken as a line (a prompt).
+_PROMPT_AFTER = 1.0
+#: Seconds that what the agent wrote last may take to arrive after the machine is off.
+_DRAIN = 2.0
+#: Bytes within a phase's limit that count as a transfer going on: no retry of DHCP amounts to that.
+_MUCH = 256 * 1024
+#: Observations that say nothing about the machine getting on.
+_NO_PROGRESS = frozenset({"lab", "hypervisor", "screen", "fault"})
+_NOTHING_BOOTABLE = ("Shell>", "No bootable option", "No bootable device")
+
+ReadDisks = Callable[[Sequence[BlockReader], Questions], FinalState]
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long to wait: the host's factor, limits of one's own, and seconds added to a step's limit."""
+
+    factor: float = 1.0
+    limits: Mapping[str, float] = field(default_factory=dict)
+    step_extra: float = 0.0
+
+    def of(self, phase: str) -> float:
+        return limit(phase, factor=self.factor, own=self.limits, patience=self.step_extra)
+
+
+class MachineSession:
+    """Follows one machine. ``folder`` is the run's; the machine's own files go below ``folder/<name>/``."""
+
+    def __init__(
+        self,
+        plan: MachinePlan,
+        machine: Machine,
+        *,
+        timeline: Timeline,
+        clock: Clock,
+        folder: Path,
+        inbox: SimpleQueue[Seen],
+        patience: Patience,
+        traffic: Callable[[], int] = lambda: 0,
+        read_disks: ReadDisks = read_final_state,
+    ) -> None:
+        self.name = plan.spec.name
+        self.over = False
+        self._plan, self._machine, self._timeline, self._clock = plan, machine, timeline, clock
+        self._folder, self._inbox, self._patience = folder / self.name, inbox, patience
+        self._folder.mkdir(exist_ok=True)
+        self._traffic, self._traffic_seen = traffic, 0
+        self._read = read_disks
+        self._console = ConsoleLines()
+        self._console_size = 0
+        self._console_at = clock.now()
+        self._agent = AgentLines(self.name)
+        self._channel: Channel | None = None
+        self._reader: threading.Thread | None = None
+        self._channel_lost: tuple[float, str] | None = None
+        self._off = threading.Event()
+        self._off_since: float | None = None
+        self._progress_at = clock.now()
+        self._last: Event | None = None
+        self._last_signal: Event | None = None
+        self._phase = self._phase_before = "off"
+        self._restart_target = ""
+        self._ended = False
+        self._screens = 0
+        self._collected = False
+
+    def power_on(self) -> None:
+        """Write down what the machine is, start it, and listen. Raises LabFault."""
+        self._event("lab", "phase", {"name": "off"}, phase="off")
+        self._machine.power_on()
+        (self._folder / "domain.xml").write_text(self._machine.definition(), encoding="utf-8")
+        self._channel = self._machine.channel(self._plan.spec.channels[0])
+        self._reader = threading.Thread(target=self._read_channel, name=f"channel {self.name}", daemon=True)
+        self._reader.start()
+        self._progress_at = self._clock.now()
+
+    # What is seen
+
+    def observe(self, seen: Seen) -> None:
+        """Take one observation in: an event, perhaps a phase. Raises LabFault when it says the lab broke."""
+        if seen.kind == "channel-bytes":
+            for message in self._agent.feed(seen.data["bytes"]):
+                self._take(message)
+            return
+        if seen.kind == "channel-end":
+            self._reader = None
+            self._channel_lost = (self._clock.now(), str(seen.data.get("reason", "")))
+            return
+        self._take(seen)
+
+    def poll_console(self) -> None:
+        """Take in what the console said since the last call. Raises LabFault as ``observe`` does."""
+        data = self._machine.console(self._console_size)
+        now = self._clock.now()
+        if data:
+            self._console_size += len(data)
+            self._console_at = self._progress_at = now
+            lines = list(self._console.feed(data))
+        elif now - self._console_at > _PROMPT_AFTER:
+            lines = list(self._console.flush())
+            self._console_at = now
+        else:
+            return
+        for line in lines:
+            self._take(Seen(self.name, "console", "line", {"text": line}))
+
+    def _take(self, seen: Seen) -> None:
+        data = dict(seen.data)
+        phase = next_phase(self._phase, seen, restart_target=self._restart_target)
+        changed = phase is not None and phase != self._phase
+        if seen.source == "hypervisor" and seen.kind == "reset":
+            data["expected"] = bool(self._restart_target)
+        event = self._event(seen.source, seen.kind, data, phase=phase, source_time=seen.source_time)
+        if seen.source not in _NO_PROGRESS:
+            self._progress_at = self._clock.now()
+            self._last_signal = event
+        if changed:
+            self._progress_at = self._clock.now()
+            self._traffic_seen = self._traffic()
+        self._act_on(seen)
+        if changed and self._phase not in ("off", "step"):
+            self.take_screen(self._phase)
+
+    def _act_on(self, seen: Seen) -> None:
+        match seen.source, seen.kind:
+            case "smsts", "record":
+                self._write_record(seen.data)
+            case "agent", "restart":
+                self._restart_target = str(seen.data.get("target") or "HD")
+            case "agent", "lab-error":
+                message = str(seen.data.get("message") or "the agent says that the lab is at fault")
+                raise LabFault(message, hint=str(seen.data.get("hint") or ""))
+            case "engine", "sequence-finished":
+                self._ended = True
+                if self._plan.policy.get("at_end") == "stay" and self._channel is not None:
+                    self._channel.send(b'{"op": "power-off"}\n')
+            case "hypervisor", "reset":
+                self._reset()
+            case "hypervisor", ("stopped" | "crashed"):
+                self._off.set()
+                self._off_since = self._clock.now()
+            case "console", "line":
+                self._firmware_says(str(seen.data["text"]))
+
+    def _reset(self) -> None:
+        for noise in self._agent.restarted():
+            self._take(noise)
+        if not self._restart_target and not self._ended:
+            self._event("lab", "unexpected-reset", {"phase_before": self._phase_before})
+        self._restart_target = ""  # one announcement, one reset
+
+    def _firmware_says(self, text: str) -> None:
+        if self._phase not in ("firmware", "dhcp", "boot-file", "disk-boot"):
+            return
+        if GAVE_UP in text:
+            raise LabFault(
+                f"machine '{self.name}' could not fetch its boot file: {text.partition(GAVE_UP)[2].strip()}",
+                hint="see the http events of timeline.jsonl: was it asked for, and what was answered?",
+            )
+        if any(mark in text for mark in _NOTHING_BOOTABLE):
+            raise LabFault(
+                f"machine '{self.name}' found nothing to boot from (its firmware says '{text}')",
+                hint=USUAL_CAUSE.get(self._phase, ""),
+            )
+
+    def _write_record(self, data: Mapping[str, Any]) -> None:
+        path = self._folder / "smsts.log"
+        line = smsts.format_record(
+            str(data.get("message", "")),
+            component=str(data.get("component", "")),
+            time=str(data.get("time", "")),
+            date=str(data.get("date", "")),
+            type=int(data.get("type", 1)),
+            thread=int(data.get("thread", 0)),
+            file=str(data.get("file", "")),
+        )
+        with path.open("ab") as file:
+            if file.tell() == 0:
+                file.write(smsts.BOM)
+            file.write(line.encode("utf-8"))
+
+    # What must not take too long
+
+    def check(self) -> None:
+        """Whether the machine is over, or silent for too long. Raises PhaseTimeout, LabFault."""
+        now = self._clock.now()
+        if self._off_since is not None:
+            if self._reader is not None and now - self._off_since < _DRAIN:
+                return  # the agent's last words may still be on their way
+            self.poll_console()
+            self.over = True
+            if not self._ended:
+                raise LabFault(
+                    f"machine '{self.name}' went off before its sequence ended, in phase "
+                    f"{self._phase_before}; last seen: {self._seen_last()}",
+                    hint="see the end of console.log and the last screen",
+                )
+            return
+        if self._channel_lost is not None and now - self._channel_lost[0] > _DRAIN:
+            self._event("lab", "channel-lost", {"reason": self._channel_lost[1]})
+            self._channel_lost = None
+        allowed = self._patience.of(self._phase)
+        if now - self._progress_at > allowed and not self._gets_bytes():
+            raise self._stall(allowed)
+
+    def _gets_bytes(self) -> bool:
+        """Whether much has gone to the machine since the last time this was asked.
+
+        A firmware's own TFTP is logged at its end only, and that may be a minute later.
+        """
+        if self._phase not in ("dhcp", "boot-file"):
+            return False
+        seen, before = self._traffic(), self._traffic_seen
+        self._traffic_seen = seen
+        if seen - before < _MUCH:
+            return False
+        self._progress_at = self._clock.now()
+        return True
+
+    def _stall(self, allowed: float) -> PhaseTimeout:
+        screen = self.take_screen("stalled")
+        phase, signal = self._phase, self._signal()
+        self._event("lab", "stalled", {"limit": allowed, "signal": signal, "last": self._seen_last()})
+        where = f"; screen: {self.name}/{screen}" if screen else ""
+        return PhaseTimeout(
+            f"{WAITED_FOR.get(phase, phase)} (machine '{self.name}', phase {phase}, {signal})",
+            seconds=allowed,
+            last_seen=self._seen_last(),
+            hint=f"usual cause: {USUAL_CAUSE.get(phase, 'unknown')}{where}",
+        )
+
+    def _signal(self) -> str:
+        if self._last_signal is None:
+            return "no signal ever came"
+        return f"signal that stopped: {self._last_signal.source}"
+
+    def _seen_last(self) -> str:
+        event = self._last_signal or self._last
+        if event is None:
+            return ""
+        shown = json.dumps(event.data, ensure_ascii=False)
+        return f"{event.source} {event.kind} {shown[:200]} at {event.time:.1f} s"
+
+    # What is kept
+
+    def take_screen(self, reason: str) -> str:
+        """Keep a screenshot; the file's name, or "" when there was none to take."""
+        try:
+            picture = self._machine.screenshot()
+        except LabError as error:
+            self._event("lab", "no-screenshot", {"reason": str(error)})
+            return ""
+        self._screens += 1
+        name = f"screen-{self._screens:04}.png"
+        (self._folder / name).write_bytes(picture)
+        self._event("screen", "screenshot", {"file": f"{self.name}/{name}", "reason": reason})
+        return name
+
+    def collect(self) -> None:
+        """Turn the machine off if it is not, and keep what its disks hold. Once; never raises LabError:
+        what could not be collected becomes an event."""
+        if self._collected:
+            return
+        self._collected = True
+        self._try("console", self.poll_console)
+        if self._running():
+            self.take_screen("end")
+            self._event("lab", "power-cut", {"reason": "the run is over and the machine is on"})
+            self._off.set()
+            self._try("power", self._machine.cut_power)
+        self._off.set()
+        self._try("console", self.poll_console)
+        self._try("console", self._keep_console)
+        self._try("final-state", self._read_disks)
+
+    def _keep_console(self) -> None:
+        path = self._folder / "console.log"
+        if not path.exists():  # a hypervisor of this host may have written it there in the first place
+            path.write_bytes(self._machine.console(0))
+
+    def _running(self) -> bool:
+        try:
+            return self._machine.state() is not PowerState.OFF
+        except LabError:
+            return True
+
+    def _read_disks(self) -> None:
+        readers: list[BlockReader] = []
+        try:
+            for index in range(len(self._plan.spec.disks)):
+                readers.append(self._machine.disk(index))
+            state = self._read(readers, self._plan.questions)
+        finally:
+            for reader in readers:
+                reader.close()
+        text = json.dumps(state.to_json(), ensure_ascii=False)
+        (self._folder / "final-state.json").write_text(text, encoding="utf-8")
+        self._event("lab", "collected", {"file": f"{self.name}/final-state.json", "notes": list(state.notes)})
+
+    def _try(self, what: str, do: Callable[[], None]) -> None:
+        try:
+            do()
+        except (LabError, OSError) as error:
+            self._event("lab", "not-collected", {"what": what, "reason": str(error)})
+
+    # Threads and events
+
+    def _read_channel(self) -> None:
+        assert self._channel is not None
+        reason = ""
+        try:
+            while True:
+                data = self._channel.receive(0.2)
+                if data:
+                    self._inbox.put(Seen(self.name, "agent", "channel-bytes", {"bytes": data}))
+                elif self._off.is_set():
+                    break
+        except LabError as error:  # its other end is gone: with the machine, or worth an event if that stays
+            reason = str(error)
+        self._inbox.put(Seen(self.name, "lab", "channel-end", {"reason": reason}))
+
+    def _event(
+        self,
+        source: str,
+        kind: str,
+        data: Mapping[str, Any],
+        *,
+        phase: str | None = None,
+        source_time: float | None = None,
+    ) -> Event:
+        if phase is not None and phase != self._phase:
+            self._phase_before = self._phase
+            self._phase = phase
+        event = self._timeline.append(
+            source, kind, machine=self.name, phase=phase, source_time=source_time, details=data
+        )
+        self._last = event
+        return event

@@ -1,0 +1,136 @@
+"""A scenario in the simulator: the same parts of a plan, the same folder and events, but no machine."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from lab.clock import VirtualClock
+from lab.errors import LabError
+from lab.guest.doubles import Double
+from lab.run.conversation import OnEvent
+from lab.run.messages import error_message
+from lab.run.prepare import MACHINE_NAME, Site, identity, known_images, site_of
+from lab.scenario.loader import LoadedScenario
+from lab.scenario.schema import machine_spec
+from lab.sequence.model import TaskSequence
+from lab.settings import Settings
+from lab.simulation.disks import Blob
+from lab.simulation.reference import reference_image
+from lab.simulation.site import SimContent, SimFile, SimImage, SimSite
+from lab.simulation.world import simulate
+from lab.site.content import ContentFile, HashCache, read_library
+from lab.site.wim import read_files
+from lab.timeline import Timeline
+
+#: What the reference image's built files are called in its description, by their place in the image.
+_ARTIFACTS = {
+    "Windows\\Boot\\EFI\\bootmgfw.efi": "loader",
+    "Windows\\System32\\osdlab\\root.squashfs": "root",
+    "Windows\\System32\\osdlab\\setup.zip": "setup",
+    **{
+        f"Windows\\System32\\config\\{name}": f"hive:{name}"
+        for name in ("DEFAULT", "SAM", "SECURITY", "SOFTWARE", "SYSTEM")
+    },
+}
+#: Up to this size (bytes) the simulator gets a file's content and not only its hash.
+_SMALL = 1 << 20
+
+
+def simulate_into(
+    folder: Path, loaded: LoadedScenario, sequence: TaskSequence, settings: Settings, on_event: OnEvent
+) -> LabError | None:
+    """Simulate the scenario; timeline, log and final state go to ``folder`` as those of a real run.
+
+    Gives what broke, or None. Nothing is built for the simulator: sizes and hashes of the images are those of
+    the newest that a machine had, or modelled ones.
+    """
+    site = _site(loaded, settings)
+    mac, identifier = identity(loaded.path.name)
+    spec = machine_spec(loaded.template, MACHINE_NAME, mac, identifier)
+    clock = VirtualClock()
+    boot_files = {name: path.stat().st_size for name, path in site.boot_files.items()}
+    offered = SimSite(MACHINE_NAME, site.boot_image, site.client_package)
+    own = folder / MACHINE_NAME
+    own.mkdir()
+    with (folder / "timeline.jsonl").open("w", encoding="utf-8") as file:
+        timeline = Timeline(clock, file)
+        timeline.follow(on_event)
+        timeline.append("lab", "run-started", name=loaded.title)
+        run = simulate(
+            sequence,
+            spec,
+            variables=dict(loaded.scenario.variables),
+            doubles=[Double.from_json(double.to_json()) for double in loaded.scenario.doubles],
+            contents=_contents(loaded, site, settings),
+            site=replace(offered, boot_files=boot_files) if boot_files else offered,
+            timeline=timeline,
+            clock=clock,
+        )
+        if run.fault is not None and not any(event.kind == "lab-error" for event in timeline.events):
+            timeline.append("lab", "lab-error", details=error_message(run.fault))
+        timeline.append("lab", "run-ended")
+    (own / "smsts.log").write_text(run.log, encoding="utf-8-sig", newline="")
+    text = json.dumps(run.final_state.to_json(), ensure_ascii=False)
+    (own / "final-state.json").write_text(text, encoding="utf-8")
+    return run.fault
+
+
+def _site(loaded: LoadedScenario, settings: Settings) -> Site:
+    """What the site really offers, as it was built last; what was never built is modelled."""
+    images = known_images(settings.cache)
+    wanted = {"boot-file", *(source for source in loaded.content.values() if isinstance(source, str))}
+    if wanted <= images.keys():
+        return site_of(loaded, settings, images)
+    return _modelled_site(loaded, settings)
+
+
+def _modelled_site(loaded: LoadedScenario, settings: Settings) -> Site:
+    names = {"reference-image": "reference.wim", "boot-image": "labpe-x64.efi", "client": "client.zip"}
+    packages = {key: Path(value) for key, value in loaded.content.items() if value not in names}
+    files = dict(read_library(packages, HashCache(settings.cache / "hashes.json")))
+    found = {str(value): key for key, value in loaded.content.items() if value in names}
+    for kind, package in found.items():
+        name = names[kind]
+        files[package] = (ContentFile(name, 1, hashlib.sha256(name.encode()).hexdigest()),)
+    return Site(packages, files, {}, found.get("client", ""), found.get("boot-image", ""))
+
+
+def _contents(loaded: LoadedScenario, site: Site, settings: Settings) -> dict[str, SimContent]:
+    return {
+        package: SimContent(
+            tuple(_file(file, site, package, loaded.content[package], settings) for file in files)
+        )
+        for package, files in site.files.items()
+    }
+
+
+def _file(file: ContentFile, site: Site, package: str, source: str | Path, settings: Settings) -> SimFile:
+    place = site.packages.get(package)
+    path = None if place is None else (place / file.name if place.is_dir() else place)
+    images: tuple[SimImage, ...] = ()
+    if source == "reference-image":
+        images = (reference_image(_artifacts(path, file.sha256, settings)),)
+    data = path.read_bytes() if path is not None and not images and file.size <= _SMALL else None
+    return SimFile(file.name, file.size, file.sha256, data=data, images=images)
+
+
+def _artifacts(wim: Path | None, sha256: str, settings: Settings) -> Mapping[str, Blob]:
+    """Size and hash of the reference image's built files, remembered by the image's own hash."""
+    if wim is None:
+        return {
+            artifact: Blob(1, hashlib.sha256(artifact.encode()).hexdigest())
+            for artifact in _ARTIFACTS.values()
+        }
+    remembered = settings.cache / f"wim-{sha256[:16]}.json"
+    if remembered.exists():
+        known = json.loads(remembered.read_text(encoding="utf-8"))
+    else:
+        known = {file.path: [file.size, file.sha256] for file in read_files(wim)}
+        new = remembered.with_suffix(".new")
+        new.write_text(json.dumps(known), encoding="utf-8")
+        new.replace(remembered)
+    return {_ARTIFACTS[path]: Blob(*values) for path, values in known.items() if path in _ARTIFACTS}

@@ -1,0 +1,233 @@
+"""The world of one run, inside the sandbox: network, DHCP and TFTP, the site's service, hypervisor, machines.
+
+Each creation pushes its destruction first, so that leaving the ``with`` block takes everything down in turn.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from queue import SimpleQueue
+from types import TracebackType
+
+from lab.clock import Clock, wait_until
+from lab.disk.isolated import read_in_child
+from lab.errors import LabFault
+from lab.hypervisor.accelerator import Accelerator, probe
+from lab.hypervisor.embedded import EmbeddedHypervisor
+from lab.hypervisor.protocol import Machine
+from lab.network import dnsmasq, inside
+from lab.run.child import Child
+from lab.run.follow import http_seen
+from lab.run.phases import Seen
+from lab.run.plan import RunPlan
+from lab.run.session import MachineSession, Patience
+from lab.run.strategy import follow
+from lab.timeline import Timeline
+
+_HTTP_PORT = 80
+_READY = 20.0
+
+
+class World:
+    """Everything that lives in a run. ``places`` are the sandbox's private folders."""
+
+    def __init__(
+        self, plan: RunPlan, places: inside.PrivatePlaces, *, timeline: Timeline, clock: Clock
+    ) -> None:
+        self._plan, self._places, self._timeline, self._clock = plan, places, timeline, clock
+        self._inbox: SimpleQueue[Seen] = SimpleQueue()
+        self._stack = ExitStack()
+        self._ready = {"dnsmasq": threading.Event(), "site service": threading.Event()}
+        self._accelerator: Accelerator | None = None
+        self._machines: list[Machine] = []
+
+    def __enter__(self) -> World:
+        try:
+            self._build()
+        except BaseException:
+            self._stack.close()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.close()
+
+    def run(self, stop: threading.Event) -> None:
+        """The run: every machine on, followed to its end, collected. Raises the first thing that broke."""
+        assert self._accelerator is not None
+        factor = self._accelerator.factor
+        patience = Patience(factor, dict(self._plan.limits), self._plan.patience)
+        sessions = [
+            MachineSession(
+                machine_plan,
+                machine,
+                timeline=self._timeline,
+                clock=self._clock,
+                folder=self._plan.folder,
+                inbox=self._inbox,
+                patience=patience,
+                read_disks=read_in_child,
+                traffic=partial(_sent_to, inside.tap_name(index)),
+            )
+            for index, (machine_plan, machine) in enumerate(
+                zip(self._plan.machines, self._machines, strict=True)
+            )
+        ]
+        follow(
+            sessions,
+            timeline=self._timeline,
+            inbox=self._inbox,
+            clock=self._clock,
+            stop=stop,
+            time_limit=self._plan.time_limit * factor,
+        )
+
+    def _build(self) -> None:
+        # The hypervisor takes a second to open and the service half a one to load: side by side.
+        with ThreadPoolExecutor(2) as pool:
+            network = pool.submit(self._network)
+            opened = pool.submit(self._open_hypervisor)
+            network.result()
+            hypervisor = opened.result()
+        names = {machine.spec.name for machine in self._plan.machines}
+
+        def lifecycle(machine: str, kind: str) -> None:
+            if machine in names:
+                self._inbox.put(Seen(machine, "hypervisor", kind, {}))
+
+        hypervisor.on_lifecycle(lifecycle)
+        assert self._accelerator is not None
+        for index, machine_plan in enumerate(self._plan.machines):
+            spec = machine_plan.spec
+            nics = (replace(spec.nics[0], tap=inside.tap_name(index)), *spec.nics[1:])
+            spec = replace(spec, nics=nics, accelerator=self._accelerator.choice)
+            self._machines.append(hypervisor.create(spec))
+        self._await_ready()
+
+    def _open_hypervisor(self) -> EmbeddedHypervisor:
+        boot_id = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        self._accelerator = self._choose(boot_id)
+        hypervisor = EmbeddedHypervisor(
+            root=self._places.runtime / "libvirt",
+            runtime=self._places.runtime,
+            disks=self._plan.folder,
+            cache=self._plan.cache,
+        )
+        self._stack.callback(hypervisor.close)
+        return hypervisor
+
+    def _choose(self, boot_id: str) -> Accelerator:
+        found = probe(self._plan.cache, boot_id)
+        if self._plan.accelerator != "auto" and self._plan.accelerator != found.choice:
+            found = replace(found, choice=self._plan.accelerator, reason=f"asked for; {found.reason}")
+        self._timeline.append(
+            "lab", "accelerator", choice=found.choice, reason=found.reason, factor=found.factor,
+            measured=found.measured,
+        )  # fmt: skip
+        return found
+
+    def _network(self) -> None:
+        inside.lay_network([inside.tap_name(index) for index in range(len(self._plan.machines))])
+        hosts = [dnsmasq.Host(item.spec.name, item.mac, item.address) for item in self._plan.machines]
+        self._stack.callback(self._start_dnsmasq(hosts).stop)
+        self._stack.callback(self._start_site(hosts).stop)
+
+    def _start_dnsmasq(self, hosts: list[dnsmasq.Host]) -> Child:
+        root = self._tftp_root()
+        config = self._plan.folder / "dnsmasq.conf"
+        lease_file = self._places.runtime / "dnsmasq.leases"
+        config.write_text(dnsmasq.configuration(hosts, tftp_root=root, lease_file=lease_file))
+        reader = dnsmasq.LogReader(hosts, tftp_root=root)
+        log = (self._plan.folder / "dnsmasq.log").open("w", encoding="utf-8")
+        self._stack.callback(log.close)
+
+        def line(text: str) -> None:
+            log.write(text + "\n")
+            log.flush()
+            if "started, version" in text or "started, DNS disabled" in text:
+                self._ready["dnsmasq"].set()
+            if (read := reader.feed(text)) is not None:
+                machine, source, kind, data = read
+                self._inbox.put(Seen(machine, source, kind, data))
+
+        return Child(
+            "dnsmasq", dnsmasq.command(config), stream="stderr", on_line=line, on_end=self._ended("dnsmasq")
+        )
+
+    def _tftp_root(self) -> Path:
+        """The folder the firmware's files are in; boot files are linked, not copied."""
+        root = self._plan.folder / "tftp"
+        root.mkdir()
+        (root / dnsmasq.BOOT_SCRIPT).write_text(self._plan.boot_script, encoding="ascii")
+        for name, path in self._plan.boot_files.items():
+            (root / name).symlink_to(path)
+        return root
+
+    def _start_site(self, hosts: list[dnsmasq.Host]) -> Child:
+        config = self._places.runtime / "site.json"
+        config.write_text(
+            json.dumps(
+                {
+                    "host": inside.ADDRESS,
+                    "port": _HTTP_PORT,
+                    "content": {package: dict(files) for package, files in self._plan.content.items()},
+                    "boot": dict(self._plan.boot_files),
+                    "policies": {item.mac: dict(item.policy) for item in self._plan.machines},
+                }
+            )
+        )
+        names = {host.address: host.name for host in hosts}
+
+        def line(text: str) -> None:
+            if '"ready"' in text:
+                self._ready["site service"].set()
+            elif (seen := http_seen(text, names)) is not None:
+                self._inbox.put(seen)
+
+        command = [sys.executable, "-m", "lab.site.service", "--config", str(config)]
+        return Child(
+            "site service", command, stream="stdout", on_line=line, on_end=self._ended("site service")
+        )
+
+    def _ended(self, name: str) -> Callable[[int, str], None]:
+        def tell(code: int, tail: str) -> None:
+            data = {"name": name, "code": code, "tail": tail}
+            self._inbox.put(Seen("", "lab", "helper-ended", data))
+
+        return tell
+
+    def _await_ready(self) -> None:
+        """Both helpers listen, or the one that died says why. Raises LabFault, PhaseTimeout."""
+        for name, ready in self._ready.items():
+            wait_until(
+                lambda ready=ready: ready.is_set() or self._dead_helper(),  # type: ignore[misc]
+                waited_for=f"{name} to listen",
+                seconds=_READY,
+                clock=self._clock,
+                hint="see lab.log and dnsmasq.log",
+            )
+
+    def _dead_helper(self) -> bool:
+        if self._inbox.empty():
+            return False
+        seen = self._inbox.get()
+        if seen.kind == "helper-ended":
+            data = seen.data
+            raise LabFault(f"{data['name']} ended with code {data['code']} at its start: {data['tail']}")
+        self._inbox.put(seen)
+        return False
+
+
+def _sent_to(tap: str) -> int:
+    """Bytes that have gone to a machine."""
+    return inside.traffic(Path("/proc/net/dev").read_text(encoding="ascii"), tap)

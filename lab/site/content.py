@@ -1,0 +1,112 @@
+"""The content library: packages, the files in each, their sizes and SHA-256.
+
+A package is a folder, or a single file. Hashes are remembered by device, inode, size and modification
+time, so that a large image is read once and not at each run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lab.errors import LabFault
+
+_BLOCK = 1 << 20
+
+
+@dataclass(frozen=True)
+class ContentFile:
+    """A file of a package. ``name`` is relative with slashes, ``size`` in bytes, ``sha256`` hex."""
+
+    name: str
+    size: int
+    sha256: str
+
+    def to_json(self) -> dict[str, Any]:
+        return {"name": self.name, "size": self.size, "sha256": self.sha256}
+
+
+class HashCache:
+    """SHA-256 by a file's identity, kept in one JSON file. A cache that cannot be read is an empty one."""
+
+    def __init__(self, file: Path | None = None) -> None:
+        self._file = file
+        self._known: dict[str, str] = {}
+        self._changed = False
+        if file is not None and file.exists():
+            try:
+                known = json.loads(file.read_text(encoding="utf-8"))
+                self._known = {str(key): str(value) for key, value in known.items()}
+            except (ValueError, OSError, AttributeError):
+                self._known = {}
+
+    def sha256(self, path: Path) -> str:
+        state = path.stat()
+        key = f"{state.st_dev}:{state.st_ino}:{state.st_size}:{state.st_mtime_ns}"
+        if key not in self._known:
+            self._known[key] = _hash(path)
+            self._changed = True
+        return self._known[key]
+
+    def save(self) -> None:
+        if self._file is None or not self._changed:
+            return
+        self._file.parent.mkdir(parents=True, exist_ok=True)
+        new = self._file.with_name(f"{self._file.name}.{os.getpid()}")
+        new.write_text(json.dumps(self._known, indent=1), encoding="utf-8")
+        new.replace(self._file)  # two runs at once: the later one wins, both are right
+
+
+def read_package(package: str, root: Path, cache: HashCache) -> tuple[ContentFile, ...]:
+    """The files of a package, sorted by name: those of its folder, or the one file that it is.
+
+    Raises LabFault when it is not there or empty (the lab was to provide it), and for a symbolic link that
+    leads out of the folder.
+    """
+    if root.is_file():
+        return (ContentFile(root.name, root.stat().st_size, cache.sha256(root)),)
+    if not root.is_dir():
+        raise LabFault(
+            f"content of package '{package}' is missing: there is no '{root}'",
+            hint="check the scenario's content, or build the images with 'osdlab setup'",
+        )
+    files = []
+    for path in _walk(root):
+        if not path.resolve().is_relative_to(root.resolve()):
+            raise LabFault(f"package '{package}': '{path}' leads out of the package's folder")
+        name = path.relative_to(root).as_posix()
+        files.append(ContentFile(name, path.stat().st_size, cache.sha256(path)))
+    if not files:
+        raise LabFault(f"content of package '{package}' is missing: folder '{root}' is empty")
+    return tuple(files)
+
+
+def read_library(
+    packages: Mapping[str, Path],
+    cache: HashCache,
+    read: Callable[..., tuple[ContentFile, ...]] = read_package,
+) -> dict[str, tuple[ContentFile, ...]]:
+    """All packages, and the hash cache saved."""
+    library = {package: read(package, root, cache) for package, root in packages.items()}
+    cache.save()
+    return library
+
+
+def _walk(root: Path) -> Iterator[Path]:
+    for folder, folders, names in os.walk(root):
+        folders.sort()
+        for name in sorted(names):
+            yield Path(folder) / name
+
+
+def _hash(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK):
+            digest.update(block)
+    return digest.hexdigest()
