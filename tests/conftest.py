@@ -32,5 +32,6 @@ def no_processes_or_sockets(request: pytest.FixtureRequest, monkeypatch: pytest.
     monkeypatch.setattr(subprocess.Popen, "__init__", forbidden)
     monkeypatch.setattr(os, "system", forbidden)
     monkeypatch.setattr(os, "posix_spawn", forbidden)
+    monkeypatch.setattr(os, "posix_spawnp", forbidden)
     monkeypatch.setattr(os, "fork", forbidden)
     monkeypatch.setattr(socket.socket, "__init__", forbidden)

@@ -14,7 +14,9 @@ from lab.hypervisor.protocol import DiskSpec, MachineSpec, NicSpec
 from lab.run.folder import make_folder, run_name
 from lab.run.messages import as_error, error_message
 from lab.run.plan import MachinePlan, RunPlan
-from lab.run.prepare import identity
+from lab.run.prepare import check_content, identity
+from lab.scenario.loader import load_scenarios
+from lab.sequence.model import Reference, TaskSequence
 from lab.settings import Settings
 
 
@@ -79,3 +81,36 @@ def test_a_setting_that_means_nothing_is_a_usage_error(name: str, value: str) ->
 
     with pytest.raises(UsageError, match=f"{name} is '{value}'"):
         Settings.from_environment({name: value})
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("{LAB00001: nowhere.wim}", "package LAB00001 has no content"),
+        ("{}", "the sequence refers to ABC00042"),
+    ],
+)
+def test_forgotten_content_is_an_error_of_the_lab_and_says_what_to_paste(
+    tmp_path: Path, content: str, said: str
+) -> None:
+    (tmp_path / "s.xml").write_text('<sequence version="3.10"/>')
+    scenario = tmp_path / "a.yaml"
+    scenario.write_text(
+        f"scenario: A\nmachine: uefi-x64\nsequence: s.xml\ncontent: {content}\nexpect: {{result: success}}\n"
+    )
+    (loaded,) = load_scenarios([scenario])
+    sequence = TaskSequence("s", references=(Reference(package="LAB00001"), Reference(package="ABC00042")))
+    with pytest.raises(LabFault, match=said) as caught:
+        check_content(loaded, sequence)
+    assert "a.yaml:4" in caught.value.hint or "ABC00042: path/of/its/content" in caught.value.hint
+
+
+def test_content_that_is_missing_on_purpose_is_no_error(tmp_path: Path) -> None:
+    (tmp_path / "s.xml").write_text('<sequence version="3.10"/>')
+    scenario = tmp_path / "a.yaml"
+    scenario.write_text(
+        "scenario: A\nmachine: uefi-x64\nsequence: s.xml\ncontent: {abc00042: missing}\n"
+        "expect: {result: failed}\n"
+    )
+    (loaded,) = load_scenarios([scenario])
+    check_content(loaded, TaskSequence("s", references=(Reference(package="ABC00042"),)))

@@ -98,7 +98,6 @@ _WRONG = [
     "variables: {Abc: 1, aBC: 2}",
     f"variables: {{A: {'x' * 4001}}}",
     "variables: {A: null}",
-    "content: {LAB00009: nowhere.wim}",
     "content: {LAB00009: boot-imag}",
     "doubles: [{comand: x}]",
     "doubles: [{command: x, takes: 20}]",
@@ -128,6 +127,12 @@ def test_content_can_be_a_file_missing_or_another_built_in(house: Path) -> None:
         "LAB00002": "boot-image", "LAB00003": "client", "ABC00002": "client",
         "LAB00009": house / "scenarios" / "tools",
     }  # fmt: skip
+
+
+def test_content_that_is_not_there_is_no_fault_of_the_file(house: Path) -> None:
+    """The lab has to notice it before it starts a machine, as ERROR (see check_content)."""
+    loaded = load(house, HEAD + "content: {LAB00009: nowhere.wim}\nexpect: {result: success}\n")
+    assert loaded.content["LAB00009"] == house / "scenarios" / "nowhere.wim"
 
 
 def test_a_folder_stands_for_the_scenarios_below_it(house: Path) -> None:
