@@ -65,6 +65,12 @@ def read_checked_sequence(loaded: LoadedScenario) -> TaskSequence:
     return sequence
 
 
+def first_variables(loaded: LoadedScenario, *, client: str, boot_image: str) -> dict[str, str]:
+    """The variables a run starts with: what the site says of itself, then the device's own."""
+    site = {"_SMSTSBootImageID": boot_image, "_SMSTSClientPackageID": client}
+    return {**{name: value for name, value in site.items() if value}, **loaded.scenario.variables}
+
+
 def policy(
     loaded: LoadedScenario,
     sequence: TaskSequence,
@@ -76,7 +82,7 @@ def policy(
     """The machine's policy (docs/architecture.md); pure."""
     return {
         "sequence": to_json(sequence),
-        "variables": dict(loaded.scenario.variables),
+        "variables": first_variables(loaded, client=client, boot_image=boot_image),
         "doubles": [double.to_json() for double in loaded.scenario.doubles],
         "contents": {
             package: {"files": [file.to_json() for file in content]} for package, content in files.items()

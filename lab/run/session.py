@@ -89,7 +89,7 @@ class MachineSession:
         self._phase = self._phase_before = "off"
         self._restart_target = ""
         self._ended = False
-        self._screens = 0
+        self._screens, self._picture = 0, b""
         self._collected = False
 
     def power_on(self) -> None:
@@ -272,15 +272,21 @@ class MachineSession:
     # What is kept
 
     def take_screen(self, reason: str) -> str:
-        """Keep a screenshot; the file's name, or "" when there was none to take."""
+        """Keep a screenshot; the file's name, or "" when there was none to take.
+
+        A picture like the last one is not kept twice: the event names the file that has it.
+        """
         try:
             picture = self._machine.screenshot()
         except LabError as error:
             self._event("lab", "no-screenshot", {"reason": str(error)})
             return ""
-        self._screens += 1
         name = f"screen-{self._screens:04}.png"
-        (self._folder / name).write_bytes(picture)
+        if picture != self._picture:
+            self._screens += 1
+            name = f"screen-{self._screens:04}.png"
+            (self._folder / name).write_bytes(picture)
+            self._picture = picture
         self._event("screen", "screenshot", {"file": f"{self.name}/{name}", "reason": reason})
         return name
 

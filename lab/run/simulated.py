@@ -13,7 +13,7 @@ from lab.errors import LabError
 from lab.guest.doubles import Double
 from lab.run.conversation import OnEvent
 from lab.run.messages import error_message
-from lab.run.prepare import MACHINE_NAME, Site, identity, known_images, site_of
+from lab.run.prepare import MACHINE_NAME, Site, first_variables, identity, known_images, site_of
 from lab.scenario.loader import LoadedScenario
 from lab.scenario.schema import machine_spec
 from lab.sequence.model import TaskSequence
@@ -63,7 +63,7 @@ def simulate_into(
         run = simulate(
             sequence,
             spec,
-            variables=dict(loaded.scenario.variables),
+            variables=first_variables(loaded, client=site.client_package, boot_image=site.boot_image),
             doubles=[Double.from_json(double.to_json()) for double in loaded.scenario.doubles],
             contents=_contents(loaded, site, settings),
             site=replace(offered, boot_files=boot_files) if boot_files else offered,
