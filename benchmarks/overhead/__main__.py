@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import statistics
 import subprocess
@@ -96,7 +97,7 @@ def lay_out(folder: Path, reports: Path, settings: Settings, words: list[str]) -
     )
     package = folder / "source" / "lab"
     shutil.copytree(ROOT / "lab", package, ignore=shutil.ignore_patterns("__pycache__"))
-    script = (HERE / "fixed-start.sh").read_text().replace("@SGDISK@", " ".join(sgdisk_arguments(table)))
+    script = (HERE / "fixed-start.sh").read_text().replace("@SGDISK@", shlex.join(sgdisk_arguments(table)))
     (package / "guest" / "start.sh").write_text(script)
     sources = Sources(package=package)
     www, tftp = folder / "www", folder / "tftp"

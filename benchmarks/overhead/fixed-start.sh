@@ -7,6 +7,9 @@ pe | os) ;;
 *) exit 0 ;;
 esac
 
+set -e
+trap 'echo "bare: failed"; poweroff -f' EXIT
+
 network() {
     ip link set eth0 up
     udhcpc -i eth0 -s "$0" -f -q -n -S -t 10 -T 1 -A 1 >/dev/null 2>&1
@@ -18,10 +21,12 @@ if [ "$1" = os ]; then
     set_values /c/Windows/System32/config/SYSTEM
     if [ ! -e /c/bare-second ]; then
         echo second > /c/bare-second
-        sync; umount /c; reboot -f
+        sync; umount /c; trap - EXIT; reboot -f
+        while :; do sleep 60; done
     fi
     echo complete > /c/lab-end.txt
     sync; umount /c
+    trap - EXIT
     echo "bare: done"
     poweroff -f
 fi
@@ -55,4 +60,5 @@ wget -q -O /c/_SMSTaskSequence/OSD/LAB00003/client.zip http://10.77.0.1/client.z
 echo 'osdsetuphook.exe /execute /client:C:\_SMSTaskSequence\OSD\LAB00003' > /c/Windows/Setup/Scripts/SetupComplete.cmd
 set_values /c/Windows/System32/config/SYSTEM
 sync; umount /c
+trap - EXIT
 reboot -f
