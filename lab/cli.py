@@ -126,7 +126,7 @@ def doctor(settings: Settings) -> int:
 @click.pass_obj
 def setup(settings: Settings) -> int:
     """Build the boot image, the reference image and the client package, unless the cache has them."""
-    settings.cache.mkdir(parents=True, exist_ok=True)
+    settings.make_cache()
     ensure_pe(settings.cache, _say)
     ensure_reference_image(settings.cache, _say)
     client_package(settings.cache)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from lab.errors import UsageError
+from lab.errors import LabFault, UsageError
 
 Accelerators = Literal["auto", "kvm", "tcg"]
 
@@ -43,6 +43,19 @@ class Settings:
     @property
     def vm_templates(self) -> Path:
         return self.project / "vm-templates"
+
+    def make_cache(self) -> None:
+        """The cache's folder, made unless it is there. Raises LabFault when nothing can be written to it."""
+        try:
+            self.cache.mkdir(parents=True, exist_ok=True)
+            refused = "" if os.access(self.cache, os.W_OK | os.X_OK) else "it cannot be written"
+        except OSError as error:
+            refused = error.strerror or str(error)
+        if refused:
+            raise LabFault(
+                f"the cache '{self.cache}' cannot be used: {refused}",
+                hint="set OSDLAB_CACHE to a folder that can be written",
+            )
 
     @staticmethod
     def from_environment(environment: Mapping[str, str] | None = None) -> Settings:

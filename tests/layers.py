@@ -11,7 +11,7 @@ from pathlib import Path
 LEVELS: tuple[frozenset[str], ...] = tuple(
     frozenset(level.split())
     for level in (
-        "errors clock settings yamlio",
+        "errors clock files settings yamlio",
         "timeline",
         "sequence",
         "site hypervisor network disk guest pe",
@@ -26,7 +26,7 @@ LEVELS: tuple[frozenset[str], ...] = tuple(
 #: Arrows between rooms of one line, or upwards, each named with its reason in docs/architecture.md.
 ARROWS = frozenset({("clock", "errors"), ("yamlio", "errors"), ("settings", "errors")})
 
-#: Each third-party package has one home. ``pydantic`` is the base of all models, so it is free.
+#: Each third-party package has one home; pydantic also the rooms whose models derive from yamlio's.
 HOMES: dict[str, frozenset[str]] = {
     "yaml": frozenset({"yamlio"}),
     "pydantic": frozenset({"yamlio", "scenario"}),

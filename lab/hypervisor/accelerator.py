@@ -13,13 +13,13 @@ import select
 import shutil
 import struct
 import subprocess
-import tempfile
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from lab.clock import Clock, Deadline, SystemClock
+from lab.files import write_whole
 from lab.hypervisor.errors import HypervisorError
 
 #: The host that phase limits were written on, and its loop iterations per second.
@@ -78,20 +78,25 @@ def rate(accelerator: str, *, qemu: str, clock: Clock) -> float:
 
     Takes at most FIRST_REPORT + ENOUGH seconds. Raises HypervisorError when QEMU cannot be started.
     """
-    with tempfile.TemporaryDirectory(prefix="osdlab-probe-") as folder:
-        image = Path(folder) / "loop.bin"
-        image.write_bytes(firmware_image())
+    image = os.memfd_create("loop")  # no file: nothing is left behind should the probe be killed
+    try:
+        os.write(image, firmware_image())
         # A guest under a useless KVM would count on for a quarter of an hour should the probe be killed.
         guard = ["setpriv", "--pdeathsig", "KILL"] if shutil.which("setpriv") else []
         command = [
             *guard, qemu, "-accel", accelerator, "-machine", "pc", "-m", "1",
-            "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-bios", str(image),
+            "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
+            "-bios", f"/proc/self/fd/{image}",
             "-device", "isa-debug-exit,iobase=0x1f4,iosize=1",
             "-chardev", "stdio,id=dots", "-device", "isa-debugcon,iobase=0xe9,chardev=dots",
         ]  # fmt: skip
         try:
             process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                pass_fds=[image],
             )
         except OSError as error:
             raise _no_qemu(qemu, error) from error
@@ -103,6 +108,8 @@ def rate(accelerator: str, *, qemu: str, clock: Clock) -> float:
             process.wait()
             if process.stdout:
                 process.stdout.close()
+    finally:
+        os.close(image)
 
 
 def _read_rate(output: int, clock: Clock) -> float:
@@ -176,10 +183,7 @@ def probe(
     measured = {"tcg": measure("tcg"), "kvm": 0.0 if access else measure("kvm")}
     found = choose(measured["tcg"], measured["kvm"], access, version)
     cache.mkdir(parents=True, exist_ok=True)
-    # Two labs may probe at once: each replaces the whole file.
-    with tempfile.NamedTemporaryFile("w", dir=cache, prefix=".accelerator-", delete=False) as stream:
-        json.dump({"key": key, "accelerator": asdict(found)}, stream, indent=1)
-    os.replace(stream.name, file)
+    write_whole(file, json.dumps({"key": key, "accelerator": asdict(found)}, indent=1))
     return found
 
 

@@ -18,6 +18,7 @@ from lab.hypervisor.domainxml import DomainPaths, domain_xml
 from lab.hypervisor.errors import HypervisorError, machine_error
 from lab.hypervisor.firmware import find_firmware
 from lab.hypervisor.keys import code
+from lab.hypervisor.naming import NVRAM, disk_name
 from lab.hypervisor.png import from_image
 from lab.hypervisor.protocol import BlockReader, Channel, MachineSpec, PowerState
 from lab.hypervisor.qcow import QcowReader
@@ -45,7 +46,7 @@ class EmbeddedMachine:
         self._domain: Any = None
         self._channels: dict[str, SocketChannel] = {}
         self._destroyed = False
-        self._disk_files = tuple(folder / f"disk{index}.qcow2" for index in range(len(spec.disks)))
+        self._disk_files = tuple(folder / disk_name(index) for index in range(len(spec.disks)))
         firmware = find_firmware(spec.secure_boot) if spec.firmware == "uefi" else None
         self._xml = domain_xml(
             spec,
@@ -54,7 +55,7 @@ class EmbeddedMachine:
                 disks=tuple(str(path) for path in self._disk_files),
                 channels={name: str(path) for name, path in sockets.items()},
                 code=str(firmware.code) if firmware else "",
-                nvram=str(folder / "nvram.fd") if firmware else "",
+                nvram=str(folder / NVRAM) if firmware else "",
             ),
         )
         self._definition = self._xml
@@ -67,7 +68,7 @@ class EmbeddedMachine:
                 made.append(path)
                 self._make_disk(path, disk.size)
             if firmware:
-                shutil.copyfile(firmware.variables, folder / "nvram.fd")
+                shutil.copyfile(firmware.variables, folder / NVRAM)
         except BaseException:
             for path in made:
                 path.unlink(missing_ok=True)

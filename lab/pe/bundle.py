@@ -66,11 +66,11 @@ def read_sources(package: Path) -> dict[str, bytes]:
     return found
 
 
-def build_bundle(sources: Mapping[str, bytes], tree: PackageTree) -> Bundle:
-    """Compile and pack the agent with the interpreter that will run it."""
+def build_bundle(sources: Mapping[str, bytes], tree: PackageTree, scratch: Path) -> Bundle:
+    """Compile and pack the agent with the interpreter that will run it. ``scratch``: a folder to work in."""
     modules = {name: data for name, data in sources.items() if name.endswith(".py")}
     texts = {**modules, **{f"{name}/__main__.py": text.encode() for name, text in MAINS.items()}}
-    with tempfile.TemporaryDirectory(prefix="osdlab-bundle-") as folder:
+    with tempfile.TemporaryDirectory(prefix=".compile-", dir=scratch) as folder:
         for name, data in texts.items():
             place = Path(folder, name)
             place.parent.mkdir(parents=True, exist_ok=True)

@@ -127,7 +127,7 @@ def _parts(cache: Path, say: Say, sources: Sources) -> tuple[Store, Recipe, Root
     key = digest(root_key, *(part for name, data in sorted(code.items()) for part in (name, data)))
 
     def build(folder: Path) -> None:
-        bundle = bundles.build_bundle(code, root.tree)
+        bundle = bundles.build_bundle(code, root.tree, folder)
         (folder / "start").write_bytes(bundle.start)
         (folder / "agent.zip").write_bytes(bundle.agent)
         (folder / "setup.zip").write_bytes(bundle.setup)

@@ -56,9 +56,13 @@ class Child:
 
     def _read(self) -> None:
         assert self._lines is not None
-        for line in self._lines:
-            self._tail.append(line.rstrip("\n"))
-            self._on_line(line.rstrip("\n"))
+        try:
+            for line in self._lines:
+                self._tail.append(line.rstrip("\n"))
+                self._on_line(line.rstrip("\n"))
+        except Exception as error:  # a full disk, a bug: unread, the helper would soon hang at its own log
+            self._tail.append(f"the lab could not take in what it said: {type(error).__name__}: {error}")
+            self._process.kill()
         code = self._process.wait()
         if not self._stopping:
             self._on_end(code, "\n".join(self._tail))
@@ -76,3 +80,5 @@ class Child:
                 self._process.kill()
                 self._process.wait()
         self._reader.join(_GRACE)
+        if self._lines is not None and not self._reader.is_alive():
+            self._lines.close()

@@ -8,6 +8,7 @@ import os
 import select
 import signal
 import subprocess
+from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -45,12 +46,14 @@ def run_plan(
             command or sandbox_command(root=os.geteuid() == 0), stderr=stderr, environment=environment()
         )
     limit = plan.time_limit * 10 + _SILENCE
+    assert process.stdout is not None
+    messages = Messages(process.stdout.fileno())
     try:
-        return _converse(process, plan, on_event, log, limit)
+        return _converse(process, plan, on_event, log, messages, limit)
     except KeyboardInterrupt:
-        with contextlib.suppress(LabFault):
+        with contextlib.suppress(LabFault, ValueError):
             _close_input(process)
-            for message in _messages(process, _CLEAN_END):
+            for message in messages.read(_CLEAN_END):
                 _relay(message, on_event)
         raise
     finally:
@@ -68,7 +71,12 @@ def environment() -> dict[str, str]:
 
 
 def _converse(
-    process: subprocess.Popen[bytes], plan: RunPlan, on_event: OnEvent, log: Path, limit: float
+    process: subprocess.Popen[bytes],
+    plan: RunPlan,
+    on_event: OnEvent,
+    log: Path,
+    messages: Messages,
+    limit: float,
 ) -> dict[str, Any] | None:
     assert process.stdin is not None
     try:
@@ -76,7 +84,7 @@ def _converse(
         process.stdin.flush()
     except OSError as error:
         raise _died(process, log) from error
-    for message in _messages(process, limit):
+    for message in messages.read(limit):
         if message["kind"] == "done":
             broke: dict[str, Any] | None = message["error"]
             return broke
@@ -89,22 +97,28 @@ def _relay(message: dict[str, Any], on_event: OnEvent) -> None:
         on_event(Event(**message["event"]))
 
 
-def _messages(process: subprocess.Popen[bytes], limit: float) -> Iterator[dict[str, Any]]:
-    """The lab process's messages until its output ends. Raises LabFault after ``limit`` silent seconds."""
-    assert process.stdout is not None
-    output = process.stdout.fileno()
-    rest = b""
-    deadline = Deadline(limit, SystemClock())
-    while True:
-        if not select.select([output], [], [], deadline.left())[0]:
-            raise LabFault(f"the lab process said nothing for {limit:.0f} s", hint="see lab.log")
-        data = os.read(output, 1 << 16)
-        if not data:
-            return
+class Messages:
+    """The lab process's messages. Reading them can be broken off (Ctrl-C) and taken up again."""
+
+    def __init__(self, output: int) -> None:
+        self._output = output
+        self._rest = b""
+        self._lines: deque[bytes] = deque()
+
+    def read(self, limit: float) -> Iterator[dict[str, Any]]:
+        """The messages until the output ends. Raises LabFault after ``limit`` silent seconds."""
         deadline = Deadline(limit, SystemClock())
-        *lines, rest = (rest + data).split(b"\n")
-        for line in lines:
-            yield json.loads(line)
+        while True:
+            while self._lines:
+                yield json.loads(self._lines.popleft())
+            if not select.select([self._output], [], [], deadline.left())[0]:
+                raise LabFault(f"the lab process said nothing for {limit:.0f} s", hint="see lab.log")
+            data = os.read(self._output, 1 << 16)
+            if not data:
+                return
+            deadline = Deadline(limit, SystemClock())
+            *lines, self._rest = (self._rest + data).split(b"\n")
+            self._lines += lines
 
 
 def _died(process: subprocess.Popen[bytes], log: Path) -> LabFault:

@@ -14,6 +14,10 @@ from lab.run.phases import Seen
 AGENT_KINDS = frozenset({"hello", "phase", "effect", "restart", "variables", "lab-error", "bye"})
 
 _MAX_LINE = 4096
+#: Bytes of the longest message an agent may send; an honest one stays far below.
+_MAX_MESSAGE = 4 << 20
+#: What the host counts with, wherever it stands in a message; a name of ``variables`` may be any of these.
+_WHOLE_NUMBERS = ("code", "instructions", "n", "pointer", "step_code", "steps", "thread", "type")
 # A sequence that moves the cursor ends a line: firmware and iPXE draw their screens with them.
 _MOVES = re.compile(r"\x1b\[\d*(?:;\d*)?[Hf]|\x1b\[\d*[ABEF]|\x1b\[\d*J|\x1bc|[\r\n]")
 _ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|[()][0-9A-Za-z]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[=>78NODM])")
@@ -70,6 +74,9 @@ class AgentLines:
         for line in lines:
             if line.strip(b"\0\r "):
                 yield from self._line(line.strip(b"\0\r "))
+        if len(self._rest) > _MAX_MESSAGE:
+            rest, self._rest = self._rest, b""
+            yield self._noise(rest, f"a line of more than {_MAX_MESSAGE} bytes")
 
     def restarted(self) -> Iterator[Seen]:
         """The machine went down: a line it had begun will not be ended."""
@@ -79,13 +86,8 @@ class AgentLines:
 
     def _line(self, line: bytes) -> Iterator[Seen]:
         try:
-            message = json.loads(line)
-            number, boot, kind = int(message["n"]), str(message["boot"]), str(message["kind"])
-            data = message.get("data") or {}
-            up = message.get("up")
-            if not isinstance(data, Mapping):
-                raise TypeError("data is no object")
-        except (ValueError, KeyError, TypeError) as error:
+            number, boot, kind, up, data = _message(line)
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
             yield self._noise(line, str(error))
             return
         expected = self._last.get(boot, 0) + 1
@@ -96,11 +98,28 @@ class AgentLines:
         if number < expected:
             return
         self._last[boot] = number
-        yield Seen(self._machine, source_of(kind), kind, dict(data), float(up) if up is not None else None)
+        yield Seen(self._machine, source_of(kind), kind, data, up)
 
     def _noise(self, line: bytes, why: str) -> Seen:
         text = line[:200].decode("utf-8", "replace")
         return Seen(self._machine, "lab", "channel-noise", {"text": text, "reason": why})
+
+
+def _message(line: bytes) -> tuple[int, str, str, float | None, dict[str, Any]]:
+    """Number, boot, kind, uptime and data of a line. The guest is not trusted: what could not be written to
+    the timeline, or not counted with, is refused here with ValueError, KeyError, TypeError and the like."""
+    message = json.loads(line)
+    json.dumps(message, ensure_ascii=False, allow_nan=False).encode()  # no half characters, no NaN
+    kind, up = str(message["kind"]), message.get("up")
+    data = message.get("data") or {}
+    if not isinstance(data, Mapping):
+        raise TypeError("data is no object")
+    for name in () if kind == "variables" else _WHOLE_NUMBERS:
+        value = data.get(name)
+        # A step's type is a word, a record's a number.
+        if value is not None and not isinstance(value, int) and (name != "type" or kind == "record"):
+            raise TypeError(f"{name} is no whole number")
+    return int(message["n"]), str(message["boot"]), kind, None if up is None else float(up), dict(data)
 
 
 def source_of(kind: str) -> str:
@@ -119,7 +138,7 @@ def http_seen(line: str, machines: Mapping[str, str]) -> Seen | None:
         data: dict[str, Any] = json.loads(line)
     except ValueError:
         return None
-    if "path" not in data:
+    if not isinstance(data, dict) or "path" not in data:
         return None
     kind = "progress" if data.pop("progress", False) else "request"
     return Seen(machines.get(str(data.get("client", "")), ""), "http", kind, data)

@@ -8,6 +8,7 @@ from typing import Literal
 
 from lab.clock import SystemClock
 from lab.errors import InputError, LabError, LabFault
+from lab.hypervisor.naming import discard_disks
 from lab.run.conversation import OnEvent, nothing, run_plan
 from lab.run.folder import make_folder, run_name
 from lab.run.messages import as_error
@@ -47,7 +48,7 @@ def run_scenario(
         if fidelity == "sim":
             fault = simulate_into(folder, loaded, sequence, settings, on_event)
         else:
-            settings.cache.mkdir(parents=True, exist_ok=True)
+            settings.make_cache()
             told = run_plan(make_plan(loaded, settings, folder, sequence, say), on_event)
             bug = str(told["traceback"]) if told and "traceback" in told else ""
             fault = as_error(told) if told else None
@@ -59,8 +60,8 @@ def run_scenario(
         fault, interrupted = LabFault("the run was interrupted"), True
     record = make_record(folder, loaded, fidelity=fidelity, fault=fault, seconds=clock.now() - begin)
     if record.exit_code == 0 and not settings.keep_disks:
-        for disk in folder.glob("*/disk*.qcow2"):
-            disk.unlink()
+        for machine in record.machines:
+            discard_disks(folder / machine)
     if interrupted:
         raise KeyboardInterrupt
     if bug:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from typing import Any
 
 from lab.disk.reader import Questions
 from lab.errors import InputError, LabFault
+from lab.files import write_whole
 from lab.network import dnsmasq
 from lab.network.ipxe import boot_script
 from lab.pe.images import client_package, ensure_pe, ensure_reference_image
@@ -130,9 +130,7 @@ def known_images(cache: Path) -> dict[str, Path]:
 
 def _remember(cache: Path, images: Mapping[str, Path]) -> None:
     known = {**known_images(cache), **images}
-    new = cache / f"{_IMAGES}.{os.getpid()}"
-    new.write_text(json.dumps({kind: str(path) for kind, path in known.items()}), encoding="utf-8")
-    new.replace(cache / _IMAGES)
+    write_whole(cache / _IMAGES, json.dumps({kind: str(path) for kind, path in known.items()}))
 
 
 def check_content(loaded: LoadedScenario, sequence: TaskSequence) -> None:

@@ -29,6 +29,8 @@ from lab.timeline import Event, Timeline
 
 #: Seconds the clean end may take after the lifeline ended; then the process just goes, and all with it.
 _CLEAN_END = 20.0
+#: Seconds a front may leave the last messages unread: somebody may have stopped its terminal.
+_HAND_OVER = 600.0
 
 
 class Outbox:
@@ -47,9 +49,9 @@ class Outbox:
         self.send({"kind": "event", "event": json.loads(event.to_json())})
 
     def close(self) -> None:
-        """Return when everything has been handed over, or the front is gone."""
+        """Return when everything has been handed over, or the front is gone, or reads no more."""
         self._queue.put(None)
-        self._thread.join(5.0)
+        self._thread.join(_HAND_OVER)
 
     def _write(self) -> None:
         gone = False
@@ -57,7 +59,7 @@ class Outbox:
             if gone:
                 continue
             try:
-                self._stream.write(json.dumps(message, ensure_ascii=False).encode() + b"\n")
+                self._stream.write(json.dumps(message).encode() + b"\n")
                 self._stream.flush()
             except OSError:  # the front is gone: the timeline's file still has it all
                 gone = True

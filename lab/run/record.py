@@ -1,6 +1,6 @@
 """The record of a run: judged from what its folder holds, and kept there as run.json.
 
-The only module of this room that knows of judge and report. Both fidelities come through here.
+The module of this room that knows how a run is judged. Both fidelities come through here.
 """
 
 from __future__ import annotations

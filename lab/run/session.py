@@ -18,6 +18,7 @@ from lab.clock import Clock
 from lab.disk.reader import Questions, read_final_state
 from lab.disk.state import FinalState
 from lab.errors import LabError, LabFault, PhaseTimeout
+from lab.files import write_whole
 from lab.hypervisor.protocol import BlockReader, Channel, Machine, PowerState
 from lab.network.ipxe import GAVE_UP
 from lab.run.follow import AgentLines, ConsoleLines
@@ -107,8 +108,14 @@ class MachineSession:
     def observe(self, seen: Seen) -> None:
         """Take one observation in: an event, perhaps a phase. Raises LabFault when it says the lab broke."""
         if seen.kind == "channel-bytes":
+            faults: list[LabFault] = []
             for message in self._agent.feed(seen.data["bytes"]):
-                self._take(message)
+                try:
+                    self._take(message)
+                except LabFault as fault:  # what came along with it belongs on the timeline too
+                    faults.append(fault)
+            if faults:
+                raise faults[0]
             return
         if seen.kind == "channel-end":
             self._reader = None
@@ -162,6 +169,12 @@ class MachineSession:
                 self._ended = True
                 if self._plan.policy.get("at_end") == "stay" and self._channel is not None:
                     self._channel.send(b'{"op": "power-off"}\n')
+            case "lab", "channel-gap" if seen.data["got"] > seen.data["expected"]:
+                raise LabFault(
+                    f"messages {seen.data['expected']} to {seen.data['got'] - 1} of the agent in machine "
+                    f"'{self.name}' were lost; what the run shows has a hole and cannot be judged",
+                    hint="see channel-gap and channel-noise on the timeline",
+                )
             case "hypervisor", "reset":
                 self._reset()
             case "hypervisor", ("stopped" | "crashed"):
@@ -303,6 +316,8 @@ class MachineSession:
             self._off.set()
             self._try("power", self._machine.cut_power)
         self._off.set()
+        if (reader := self._reader) is not None:
+            reader.join(_DRAIN)  # what the agent wrote before the power went is in the inbox after this
         self._try("console", self.poll_console)
         self._try("console", self._keep_console)
         self._try("final-state", self._read_disks)
@@ -328,7 +343,7 @@ class MachineSession:
             for reader in readers:
                 reader.close()
         text = json.dumps(state.to_json(), ensure_ascii=False)
-        (self._folder / "final-state.json").write_text(text, encoding="utf-8")
+        write_whole(self._folder / "final-state.json", text)
         self._event("lab", "collected", {"file": f"{self.name}/final-state.json", "notes": list(state.notes)})
 
     def _try(self, what: str, do: Callable[[], None]) -> None:

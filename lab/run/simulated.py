@@ -10,6 +10,7 @@ from pathlib import Path
 
 from lab.clock import VirtualClock
 from lab.errors import LabError
+from lab.files import write_whole
 from lab.guest.doubles import Double
 from lab.run.conversation import OnEvent
 from lab.run.messages import error_message
@@ -130,7 +131,5 @@ def _artifacts(wim: Path | None, sha256: str, settings: Settings) -> Mapping[str
         known = json.loads(remembered.read_text(encoding="utf-8"))
     else:
         known = {file.path: [file.size, file.sha256] for file in read_files(wim)}
-        new = remembered.with_suffix(".new")
-        new.write_text(json.dumps(known), encoding="utf-8")
-        new.replace(remembered)
+        write_whole(remembered, json.dumps(known))
     return {_ARTIFACTS[path]: Blob(*values) for path, values in known.items() if path in _ARTIFACTS}

@@ -1,6 +1,6 @@
 """The world of one run, inside the sandbox: network, DHCP and TFTP, the site's service, hypervisor, machines.
 
-Each creation pushes its destruction first, so that leaving the ``with`` block takes everything down in turn.
+Each thing made pushes its own end at once, so that leaving the ``with`` block takes everything down in turn.
 """
 
 from __future__ import annotations
@@ -166,7 +166,7 @@ class World:
 
     def _tftp_root(self) -> Path:
         """The folder the firmware's files are in; boot files are linked, not copied."""
-        root = self._plan.folder / "tftp"
+        root = self._places.runtime / "tftp"
         root.mkdir()
         (root / dnsmasq.BOOT_SCRIPT).write_text(self._plan.boot_script, encoding="ascii")
         for name, path in self._plan.boot_files.items():

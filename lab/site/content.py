@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.errors import LabFault
+from lab.files import write_whole
 
 _BLOCK = 1 << 20
 
@@ -57,9 +58,8 @@ class HashCache:
         if self._file is None or not self._changed:
             return
         self._file.parent.mkdir(parents=True, exist_ok=True)
-        new = self._file.with_name(f"{self._file.name}.{os.getpid()}")
-        new.write_text(json.dumps(self._known, indent=1), encoding="utf-8")
-        new.replace(self._file)  # two runs at once: the later one wins, both are right
+        # Of two runs at once the later one wins; both are right.
+        write_whole(self._file, json.dumps(self._known, indent=1))
 
 
 def read_package(package: str, root: Path, cache: HashCache) -> tuple[ContentFile, ...]:

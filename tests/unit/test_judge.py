@@ -227,6 +227,53 @@ def test_a_doubled_failure_is_told_as_the_scenarios_own() -> None:
     assert causes[0].text == "a double of the scenario answered 5 (Access is denied.)"
 
 
+def test_a_failed_group_is_told_by_the_step_that_failed_it() -> None:
+    story = Story()
+    story.begin()
+    story.instruction("Drivers")
+    story.instruction("Inject")
+    story.finish_step("Inject", "failed", 2)
+    story._pointer -= 1
+    story.say(
+        "engine",
+        "group-finished",
+        name="Drivers",
+        pointer=1,
+        result="failed",
+        reason="Not found.",
+        continued=True,
+    )
+    story.end()
+    one = verdict("steps: {Drivers: success}", of(story))
+    assert one.seen == "group 'Drivers' failed: Not found. (and the sequence continued)"
+    assert [cause.text for cause in one.causes] == [
+        "step 'Inject' failed with 2 (The system cannot find the file specified.)",
+        "group 'Drivers' failed",
+    ]
+
+
+def test_a_failure_points_to_its_place_in_the_log() -> None:
+    one = verdict("result: success", BAD)
+    assert (one.file, one.line) == ("smsts.log", 1)
+
+
+def test_a_skipped_step_says_that_its_condition_was_false() -> None:
+    story = Story()
+    story.begin()
+    story.step("Optional", "skipped", reason="condition")
+    story.end()
+    assert verdict("steps: {Optional: success}", of(story)).seen == (
+        "step 'Optional' was skipped: its condition was false"
+    )
+
+
+def test_the_clause_of_a_log_expectation_agrees_with_its_number() -> None:
+    assert verdict("log: [{contains: e, count: 2}]", GOOD).expected.endswith(
+        "records in smsts.log that contain 'e'"
+    )
+    assert verdict("log: [e]", GOOD).expected.endswith("record in smsts.log that contains 'e'")
+
+
 def test_a_records_line_counts_the_lines_of_the_records_before_it() -> None:
     one = verdict("log: [Execution complete.]", GOOD)
     assert (one.file, one.line) == ("smsts.log", 4)  # the first record has two lines

@@ -86,11 +86,37 @@ def test_a_line_cut_by_a_restart_does_not_spoil_the_next() -> None:
 
 
 @pytest.mark.parametrize(
-    "data", [b"rubbish\n", b"[]\n", b'{"n": "x"}\n', b'{"n":1,"boot":"b","kind":"k","data":3}\n']
+    "data",
+    [
+        b"rubbish\n",
+        b"[]\n",
+        b'{"n": "x"}\n',
+        b'{"n":1,"boot":"b","kind":"k","data":3}\n',
+        b'{"n":1,"boot":"b","kind":"k","up":"soon"}\n',
+        b'{"n":1e999,"boot":"b","kind":"k"}\n',
+        b'{"n":1,"boot":"b","kind":"k","data":{"seconds":NaN}}\n',
+        b'{"n":1,"boot":"b","kind":"record","data":{"message":"\\ud800"}}\n',
+        b'{"n":1,"boot":"b","kind":"record","data":{"type":"x"}}\n',
+        b'{"n":1,"boot":"b","kind":"sequence-started","data":{"steps":[]}}\n',
+        b"[" * 100_000 + b"\n",
+    ],
+    ids=range(11),
 )
 def test_noise_is_told_and_not_fatal(data: bytes) -> None:
     agent = AgentLines("PC-1")
     assert [item.kind for item in agent.feed(data + line(1))] == ["channel-noise", "phase"]
+
+
+def test_a_line_that_never_ends_does_not_fill_the_host() -> None:
+    agent = AgentLines("PC-1")
+    seen = [item for _ in range(80) for item in agent.feed(b"x" * 65_536)]
+    assert [item.kind for item in seen] == ["channel-noise"]
+    assert [item.kind for item in agent.feed(b"x\n" + line(1))] == ["channel-noise", "phase"]
+
+
+def test_a_variable_may_have_any_name() -> None:
+    [seen] = AgentLines("PC-1").feed(line(1, "variables", code="x", steps=""))
+    assert seen.data == {"code": "x", "steps": ""}
 
 
 def test_the_services_lines() -> None:

@@ -222,6 +222,41 @@ def test_a_helper_that_dies_breaks_the_run(make: Callable[..., Lab]) -> None:
         lab.follow()
 
 
+def test_a_hole_in_what_the_agent_said_cannot_be_judged(make: Callable[..., Lab]) -> None:
+    lab = make()
+
+    def script(guest: MemoryGuest) -> None:
+        lab.guest = guest
+        lab.agent("hello", phase="pe")
+        lab.sent += 2
+        lab.agent("phase", name="step")
+
+    lab.guest._machine._program = script
+    with pytest.raises(LabFault, match="messages 2 to 3 of the agent in machine 'PC-1' were lost"):
+        lab.follow()
+
+
+def test_what_the_agent_said_just_before_a_power_cut_is_kept(make: Callable[..., Lab]) -> None:
+    lab = make()
+    channel = lab.session._machine.channel
+    late = threading.Event()
+
+    class Slow:
+        def __init__(self, name: str) -> None:
+            self._real = channel(name)
+
+        def receive(self, timeout: float) -> bytes:
+            late.wait(0.3)
+            return self._real.receive(timeout)
+
+    lab.session._machine.channel = Slow  # type: ignore[method-assign, assignment]
+    lab.session.power_on()
+    lab.agent("record", **RECORD)
+    lab.session.collect()
+    lab.take_in()
+    assert len(lab.events("smsts", "record")) == 1
+
+
 def test_a_policy_that_stays_is_told_to_power_off(make: Callable[..., Lab]) -> None:
     lab = make(at_end="stay")
     lab.session.power_on()

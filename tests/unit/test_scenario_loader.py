@@ -54,6 +54,21 @@ def test_a_first_scenario_needs_five_lines(house: Path) -> None:
     assert [item.place.column for item in loaded.expectations] == [3, 5]
 
 
+def test_a_sequence_given_as_a_scenario_is_told_so(house: Path) -> None:
+    path = house / "scenarios" / "sequences" / "first.xml"
+    with pytest.raises(InputError) as caught:
+        load_scenarios([path])
+    assert [str(problem) for problem in caught.value.problems] == [
+        f"{path}: is no scenario; give a .yaml file that says 'sequence: first.xml'"
+    ]
+
+
+def test_a_misspelled_path_or_registry_key_is_told_how_to_write_it(house: Path) -> None:
+    said = problems(house, HEAD + "expect:\n  disk:\n    C:foo: exists\n    HKXX\\foo: exists\n")
+    assert [line.partition(": ")[0] for line in said] == ["a.yaml:6:5", "a.yaml:7:5"]
+    assert "write it as C:\\" in said[0] and "write it as HKLM\\" in said[1]
+
+
 def test_what_a_scenario_names_and_what_it_spells_wrong_come_together(house: Path) -> None:
     text = "scenario: x\nmachine: uefi-x46\nsequence: frist.xml\nexpect:\n  disc: unformatted\n"
     assert problems(house, text) == [

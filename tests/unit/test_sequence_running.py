@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from lab.sequence import effects as fx
-from lab.sequence.model import Condition, Step
+from lab.sequence.model import Condition, Step, StepVariable
 from lab.sequence.state import variables_of
 from tests.unit.sequence_world import (
     World,
@@ -71,6 +72,16 @@ def test_secrets_are_in_no_event_and_no_report() -> None:
         assert value not in told.text()
         assert value not in json.dumps(variables_of(told.state))
     assert {"name": "Copy", "value": "***", "secret": True} in told.of("variable")
+
+
+def test_a_value_that_a_set_step_hides_is_in_no_log() -> None:
+    hide = StepVariable("DoNotShowVariableValue", "DoNotShowVariableValue", "true", True)
+    named, hidden = set_variable("OSDJoinPassword", "Pa55word!"), set_variable("Token", "under the rock")
+    old = replace(set_variable("MyPassword", "drowssap"), variables=())
+    told = run(sequence(named, replace(hidden, variables=(*hidden.variables, hide)), old), World())
+    for value in ("Pa55word!", "under the rock", "drowssap"):
+        assert value not in told.text()
+    assert told.log.count('Start executing the command line: tsenv.exe "Token=***"') == 1
 
 
 def test_a_command_line_may_be_kept_out_of_the_log() -> None:

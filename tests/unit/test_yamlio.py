@@ -70,6 +70,8 @@ def test_a_key_missing_below_another_is_told_at_that_other() -> None:
         ("title: !!python/object/apply:os.getcwd []", "f.yaml:1:8: tags (!) are not used here"),
         ("title:\n\t- a", "f.yaml:2:1: a tab cannot indent YAML; use spaces"),
         ("title: a\n--- b\n", "f.yaml:2:1: a second document starts here; a file holds one"),
+        ("title: a: b", "f.yaml:1:9: mapping values are not allowed here; a text with ': ' in it goes in quotes"),
+        ('title: "C:\\W"', "f.yaml:1:11: found unknown escape character 'W'; in single quotes, or in none, a backslash stays itself"),
         ("title: a\0b", "f.yaml:1:9: character U+0000 is not allowed in YAML"),
         ('title: "\\ud800"', "f.yaml:1:8: holds half of a character (a lone \\ud8xx escape)"),
         ("? [a]\n: b\n", "f.yaml:1:3: a key must be a text"),
