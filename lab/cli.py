@@ -36,9 +36,10 @@ from lab.report.progress import Progress
 from lab.report.summary import render_rich, render_total
 from lab.run.doctor import examine
 from lab.run.front import run_scenario
-from lab.run.prepare import make_plan, read_checked_sequence
+from lab.run.prepare import check_content, make_plan, read_checked_sequence
 from lab.scenario.loader import LoadedScenario, load_scenarios
 from lab.scenario.schema import Scenario, Template
+from lab.sequence.variables import Variables
 from lab.settings import Settings
 from lab.yamlio import json_schema
 
@@ -97,9 +98,13 @@ def plan(settings: Settings, path: Path, form: str) -> int:
     scenarios = load_scenarios([path], templates=settings.vm_templates)
     _check_all(scenarios)
     for loaded in scenarios:
-        resolved = make_plan(
-            loaded, settings, settings.reports / "(planned)", read_checked_sequence(loaded), _say
-        ).to_json()
+        sequence = read_checked_sequence(loaded)
+        check_content(loaded, sequence)
+        resolved = make_plan(loaded, settings, settings.reports / "(planned)", sequence, _say).to_json()
+        for machine in resolved["machines"]:
+            known = Variables(machine["policy"]["variables"])
+            shown = {name: known.shown(name) for name in machine["policy"]["variables"]}
+            machine["policy"] = {**machine["policy"], "variables": shown}
         if form == "json":
             OUT.print_json(json.dumps(resolved))
         else:

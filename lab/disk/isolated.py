@@ -87,7 +87,7 @@ def _serve(child: subprocess.Popen[bytes], disks: Sequence[Source], questions: Q
             disk, offset, size = message["read"]
             data = _read(disks, disk, offset, size)
             _send(child.stdin, b"%d\n%b" % (len(data), data))
-    except (BrokenPipeError, ValueError, KeyError, TypeError) as error:  # the child may be anything by now
+    except (BrokenPipeError, ValueError, KeyError, TypeError) as error:  # it may say anything
         raise _Ended from error
     raise _Ended
 

@@ -46,14 +46,6 @@ def read_key(path: str, names: tuple[str, ...], runner: Runner) -> tuple[int, di
     raise ValueError(f"hivexsh cannot read {path}: {ran.last_line}")
 
 
-def text_value(values: Mapping[str, tuple[int, bytes]], name: str) -> str:
-    """A REG_SZ among values read from a hive; "" when it is not there."""
-    for key, (_, data) in values.items():
-        if key.casefold() == name.casefold():
-            return data.decode("utf-16-le", "replace").split("\0")[0]
-    return ""
-
-
 def changed(values: Mapping[str, Any]) -> dict[str, list[Any]]:
     """Plain values as SetRegistry takes them: int is REG_DWORD, str is REG_SZ."""
     return {

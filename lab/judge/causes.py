@@ -20,6 +20,12 @@ def failing_step(evidence: Evidence) -> StepSeen | None:
     return candidates[-1] if candidates else None
 
 
+def _failed(step: StepSeen) -> str:
+    if step.group:
+        return f"group '{step.name}' failed"
+    return f"step '{step.name}' failed with {describe(step.code)}"
+
+
 def chain(evidence: Evidence, step: StepSeen) -> tuple[Cause, ...]:
     """What led to the failure of ``step``, in the order of time, and what came of it."""
     links: list[tuple[int, str]] = []
@@ -45,11 +51,13 @@ def chain(evidence: Evidence, step: StepSeen) -> tuple[Cause, ...]:
             text = " ".join(record.message.split())
             links.append((record.seq, f"{record.component} logged {quoted(text, 100)}"))
             break
+    if step.group:  # a group has no code of its own
+        inner = [
+            s for s in evidence.steps if s.result == "failed" and not s.group and within(s.seq, s.machine)
+        ]
+        links += [(last.seq, _failed(last)) for last in inner[-1:]]
     causes = [Cause(evidence.wall(seq), text, seq) for seq, text in sorted(links)]
-    kind = "group" if step.group else "step"
-    causes.append(
-        Cause(evidence.wall(step.seq), f"{kind} '{step.name}' failed with {describe(step.code)}", step.seq)
-    )
+    causes.append(Cause(evidence.wall(step.seq), _failed(step), step.seq))
     if not links and usual_cause(step.code):
         causes.append(Cause("", f"usual cause of that code: {usual_cause(step.code)}"))
     finish = evidence.finish

@@ -9,6 +9,7 @@ from lab.judge.causes import chain, failing_step
 from lab.judge.disk_checks import DiskJudge, check_disk
 from lab.judge.evidence import Evidence
 from lab.judge.run_checks import (
+    LOG,
     check_code,
     check_failed_step,
     check_log,
@@ -35,9 +36,9 @@ def judge(expectations: Iterable[Expectation], evidence: Evidence) -> list[Verdi
     asked = list(expectations)
     disks: dict[str, DiskJudge] = {}
     verdicts = [_one(item, evidence, disks) for item in asked]
-    if any(isinstance(item, ResultExpected) and item.result == "failed" for item in asked):
-        return verdicts
-    return [_explained(verdict, evidence) for verdict in verdicts]
+    if not any(isinstance(item, ResultExpected) and item.result == "failed" for item in asked):
+        verdicts = [_explained(verdict, evidence) for verdict in verdicts]
+    return [_with_log_line(verdict, evidence) for verdict in verdicts]
 
 
 def _one(item: Expectation, evidence: Evidence, disks: dict[str, DiskJudge]) -> Verdict:
@@ -57,6 +58,15 @@ def _one(item: Expectation, evidence: Evidence, disks: dict[str, DiskJudge]) -> 
         case RequestExpected():
             return check_request(item, evidence)
     return check_disk(item, evidence, disks)
+
+
+def _with_log_line(verdict: Verdict, evidence: Evidence) -> Verdict:
+    """A cause that stands in smsts.log is pointed to there, where nothing else is."""
+    if verdict.status != "falsified" or verdict.file or not verdict.causes:
+        return verdict
+    links = {cause.seq for cause in verdict.causes}
+    record = next((record for record in evidence.records if record.seq in links), None)
+    return replace(verdict, file=LOG, line=record.line) if record else verdict
 
 
 def _explained(verdict: Verdict, evidence: Evidence) -> Verdict:

@@ -117,9 +117,11 @@ def check_step(item: StepExpected, evidence: Evidence) -> Verdict:
 
 def _told(step: StepSeen) -> str:
     seen = f"{'group' if step.group else 'step'} '{step.name}' {_SEEN.get(step.result, step.result)}"
-    if step.result in ("success", "failed") and (step.code or step.result == "failed"):
+    if step.code or (step.result == "failed" and not step.group):
         seen += f" with {describe(step.code)}"
-    if step.reason and step.reason not in describe(step.code):
+    if step.result == "skipped" and step.reason == "condition":
+        seen += ": its condition was false"
+    elif step.reason and step.reason not in describe(step.code):
         seen += f": {step.reason}"
     return seen + (" (and the sequence continued)" if step.continued else "")
 
@@ -183,7 +185,9 @@ def _record_is(want: LogExpectation, record: RecordSeen) -> bool:
 
 def check_log(item: LogExpected, evidence: Evidence) -> Verdict:
     want = item.want
-    text = f"contains {quoted(want.contains)}" if want.contains else f"matches /{want.matches}/"
+    one = _plural(want, "record") == "record"
+    verb = ("contains" if one else "contain") if want.contains else ("matches" if one else "match")
+    text = f"{verb} {quoted(want.contains) if want.contains else f'/{want.matches}/'}"
     kind = " ".join(
         filter(
             None, (want.severity, _plural(want, "record"), f"of {want.component}" if want.component else "")

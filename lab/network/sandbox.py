@@ -19,9 +19,6 @@ from pathlib import Path
 from typing import IO
 
 from lab.errors import LabFault
-from lab.network.prerequisites import Prerequisite, check
-
-__all__ = ["LAB_MODULE", "Prerequisite", "check", "sandbox_command", "start_sandbox"]
 
 LAB_MODULE = "lab.run.process"
 

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from lab.errors import LabError
 from lab.hypervisor.accelerator import probe
+from lab.hypervisor.firmware import find_firmware
 from lab.network.prerequisites import Prerequisite, check
 from lab.pe.programs import missing_tools
 from lab.settings import Settings
@@ -20,6 +21,10 @@ from lab.settings import Settings
 #: Memory of one machine with QEMU's own need, MiB, and room for a run's disks and screens, MiB.
 MEMORY_OF_A_MACHINE = 1024
 ROOM_FOR_A_RUN = 2048
+
+#: Where Debian 12 and Ubuntu 24.04 have what no program on PATH stands for, below /usr.
+NETWORK_ROM = ("lib/ipxe/qemu/efi-virtio.rom", "share/qemu/efi-virtio.rom")
+QEMU_DRIVER = ("lib/*/libvirt/connection-driver/libvirt_driver_qemu.so",)
 
 
 def examine(settings: Settings) -> Iterator[Prerequisite]:
@@ -33,6 +38,8 @@ def examine(settings: Settings) -> Iterator[Prerequisite]:
         "" if not missing else "as root: make system",
     )
     yield _firmware()
+    yield _file("network boot ROM", NETWORK_ROM, "ipxe-qemu")
+    yield _file("libvirt's QEMU driver", QEMU_DRIVER, "libvirt-daemon-driver-qemu")
     yield _memory()
     yield _room("cache", settings.cache)
     yield _room("reports", settings.reports)
@@ -40,11 +47,18 @@ def examine(settings: Settings) -> Iterator[Prerequisite]:
 
 
 def _firmware() -> Prerequisite:
-    for folder in ("/usr/share/OVMF",):
-        found = sorted(Path(folder).glob("OVMF_CODE*.fd"))
-        if found:
-            return Prerequisite("UEFI firmware", True, str(found[0].parent))
-    return Prerequisite("UEFI firmware", False, "no OVMF_CODE*.fd", "as root: apt-get install ovmf")
+    try:
+        return Prerequisite("UEFI firmware", True, str(find_firmware(secure_boot=False).code))
+    except LabError as error:
+        return Prerequisite("UEFI firmware", False, error.message, "as root: apt-get install ovmf")
+
+
+def _file(name: str, patterns: Sequence[str], package: str) -> Prerequisite:
+    """A file that QEMU or libvirt loads by itself, at one of its places below /usr."""
+    found = [path for pattern in patterns for path in sorted(Path("/usr").glob(pattern))]
+    if found:
+        return Prerequisite(name, True, str(found[0]))
+    return Prerequisite(name, False, f"no {Path(patterns[0]).name}", f"as root: apt-get install {package}")
 
 
 def _memory() -> Prerequisite:
@@ -75,6 +89,7 @@ def _room(name: str, folder: Path) -> Prerequisite:
 
 def _accelerator(settings: Settings) -> Prerequisite:
     try:
+        settings.make_cache()
         chosen = probe(settings.cache)
     except LabError as error:
         return Prerequisite("accelerator", False, error.message, error.hint)

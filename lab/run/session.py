@@ -342,8 +342,8 @@ class MachineSession:
         finally:
             for reader in readers:
                 reader.close()
-        text = json.dumps(state.to_json(), ensure_ascii=False)
-        write_whole(self._folder / "final-state.json", text)
+        # In ASCII: what stands on a disk may be no text at all.
+        write_whole(self._folder / "final-state.json", json.dumps(state.to_json()))
         self._event("lab", "collected", {"file": f"{self.name}/final-state.json", "notes": list(state.notes)})
 
     def _try(self, what: str, do: Callable[[], None]) -> None:

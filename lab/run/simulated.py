@@ -9,12 +9,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from lab.clock import VirtualClock
-from lab.errors import LabError
+from lab.errors import LabError, PhaseTimeout
 from lab.files import write_whole
 from lab.guest.doubles import Double
 from lab.run.conversation import OnEvent
 from lab.run.messages import error_message
 from lab.run.prepare import MACHINE_NAME, Site, first_variables, identity, known_images, site_of
+from lab.run.strategy import OVER_TIME
 from lab.scenario.loader import LoadedScenario
 from lab.scenario.schema import machine_spec
 from lab.sequence.model import TaskSequence
@@ -71,13 +72,23 @@ def simulate_into(
             timeline=timeline,
             clock=clock,
         )
-        if run.fault is not None and not any(event.kind == "lab-error" for event in timeline.events):
-            timeline.append("lab", "lab-error", details=error_message(run.fault))
+        fault = run.fault or _over_time(timeline, loaded.scenario.limits.time or settings.time_limit)
+        if fault is not None and not any(event.kind == "lab-error" for event in timeline.events):
+            timeline.append("lab", "lab-error", details=error_message(fault))
         timeline.append("lab", "run-ended")
     (own / "smsts.log").write_text(run.log, encoding="utf-8-sig", newline="")
     text = json.dumps(run.final_state.to_json(), ensure_ascii=False)
     (own / "final-state.json").write_text(text, encoding="utf-8")
-    return run.fault
+    return fault
+
+
+def _over_time(timeline: Timeline, limit: float) -> LabError | None:
+    """What a machine would have said at the limit of the whole run."""
+    late = next((event for event in timeline.events if event.time > limit), None)
+    if late is None:
+        return None
+    seen = f"{late.source} {late.kind} at {late.time:.1f} s"
+    return PhaseTimeout("the run to end", seconds=limit, last_seen=seen, hint=OVER_TIME)
 
 
 def _site(loaded: LoadedScenario, settings: Settings) -> Site:

@@ -20,6 +20,13 @@ class Interrupted(LabFault):
     """The run was asked to stop: the user's Ctrl-C, or the front is gone."""
 
 
+#: What to do when a run came to its limit though no phase did.
+OVER_TIME = (
+    "the machine got on, but never to its end: give it longer ('limits: time' in the scenario), or see in "
+    "timeline.jsonl whether it starts over and over"
+)
+
+
 def follow(
     sessions: Sequence[MachineSession],
     *,
@@ -58,12 +65,15 @@ def follow(
 def _take_in(
     by_name: dict[str, MachineSession], timeline: Timeline, inbox: SimpleQueue[Seen], wait: float = _BEAT
 ) -> None:
-    """What came into the inbox: wait for the first at most a beat, take the others along."""
+    """What came into the inbox: wait for the first at most a beat, take along those that are there by then.
+
+    No more than those: a machine that never stops talking must not keep its limits from being looked at.
+    """
     try:
         seen = inbox.get(timeout=wait) if wait else inbox.get_nowait()
-        while True:
-            _pass_on(seen, by_name, timeline)
-            seen = inbox.get_nowait()
+        _pass_on(seen, by_name, timeline)
+        for _ in range(inbox.qsize()):
+            _pass_on(inbox.get_nowait(), by_name, timeline)
     except Empty:
         return
 
@@ -73,7 +83,7 @@ def _pass_on(seen: Seen, by_name: dict[str, MachineSession], timeline: Timeline)
         timeline.append("lab", "helper-ended", details=seen.data)
         raise LabFault(
             f"{seen.data['name']} ended with code {seen.data['code']}: {seen.data['tail'] or 'no word'}",
-            hint="see lab.log",
+            hint="see lab.log and dnsmasq.log",
         )
     session = by_name.get(seen.machine)
     if session is None:
@@ -92,13 +102,14 @@ def _drain(by_name: dict[str, MachineSession], timeline: Timeline, inbox: Simple
 
 
 def _over_time(sessions: Sequence[MachineSession], timeline: Timeline, limit: float) -> PhaseTimeout:
+    # Of the machine: the lab's own screenshots say nothing.
+    last = next((e for e in reversed(timeline.events) if e.source != "screen"), timeline.events[-1])
     for session in sessions:
         if not session.over:
             session.take_screen("over time")
-    last = timeline.events[-1]
     return PhaseTimeout(
         "the run to end",
         seconds=limit,
         last_seen=f"{last.source} {last.kind} at {last.time:.1f} s",
-        hint="the machine got on, but never to its end: does it start over and over? See timeline.jsonl",
+        hint=OVER_TIME,
     )

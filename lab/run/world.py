@@ -115,8 +115,7 @@ class World:
         self._await_ready()
 
     def _open_hypervisor(self) -> EmbeddedHypervisor:
-        boot_id = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-        self._accelerator = self._choose(boot_id)
+        self._accelerator = self._choose()
         hypervisor = EmbeddedHypervisor(
             root=self._places.runtime / "libvirt",
             runtime=self._places.runtime,
@@ -126,8 +125,8 @@ class World:
         self._stack.callback(hypervisor.close)
         return hypervisor
 
-    def _choose(self, boot_id: str) -> Accelerator:
-        found = probe(self._plan.cache, boot_id)
+    def _choose(self) -> Accelerator:
+        found = probe(self._plan.cache)
         if self._plan.accelerator != "auto" and self._plan.accelerator != found.choice:
             found = replace(found, choice=self._plan.accelerator, reason=f"asked for; {found.reason}")
         self._timeline.append(

@@ -8,8 +8,6 @@ from typing import Any, ClassVar, Literal
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from lab.scenario.fields import (
-    REGISTRY_KEY,
-    WINDOWS_PATH,
     Code,
     Count,
     Flag,
@@ -226,10 +224,10 @@ class DiskExpectation(Model):
             raise BadValue("nothing is expected of the disk")
         made: dict[str, Any] = {"files": {}, "registry": {}}
         for key, value in data.items():
-            if re.match(WINDOWS_PATH, key):
-                made["files"][key] = value
-            elif re.match(REGISTRY_KEY, key, re.IGNORECASE):
+            if re.match(r"HK\w*\\", key, re.IGNORECASE):
                 made["registry"][key] = value
+            elif ":" in key or "\\" in key:
+                made["files"][key] = value  # what is misspelled is told how it is written
             elif key in ("unformatted", "files", "registry"):
                 raise BadValue(
                     f"'{key}' is no key here", "paths and registry keys stand below 'disk' themselves"

@@ -96,6 +96,10 @@ def _files(paths: Iterable[Path | str], problems: list[Problem]) -> Iterator[Pat
             ]
             if not found:
                 problems.append(Problem(str(path), 0, 0, "holds no scenario", "scenarios are *.yaml files"))
+        elif path.suffix.casefold() == ".xml" and path.exists():
+            hint = f"give a .yaml file that says 'sequence: {path.name}'"
+            problems.append(Problem(str(path), 0, 0, "is no scenario", hint))
+            continue
         for file in found:
             if file.resolve() not in seen:
                 seen.add(file.resolve())

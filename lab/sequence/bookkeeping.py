@@ -9,6 +9,7 @@ from lab.sequence import codes, conditions
 from lab.sequence.context import Run
 from lab.sequence.instructions import Instruction
 from lab.sequence.model import Group, Step
+from lab.sequence.steps.variable import assigned
 from lab.sequence.steptypes import STEP_TYPES
 
 ASTERISKS = "*" * 76
@@ -116,7 +117,7 @@ class Bookkeeping:
             self._skipped(step.name)
             self.emit_step(entry, "disabled", 0, "disabled")
             return False
-        run.set_local_defaults(step)
+        run.set_local_defaults(step, self._hidden_value(step))
         log_path = run.variables.value("_SMSTSLogPath")
         run.record(f"Set a global environment variable _SMSTSLogPath={log_path}", 0, "executionenv.cxx:662")
         if not self._holds(step, "action", "instruction.cxx:716"):
@@ -132,6 +133,11 @@ class Bookkeeping:
         run.record(RULE, 1, "instruction.cxx:761")
         run.record(f"Expand a string: {step.run_in}", 0, "executionenv.cxx:776")
         return True
+
+    def _hidden_value(self, step: Step) -> str:
+        """What a Set Task Sequence Variable step hides: its action may have the value in clear."""
+        name, value, secret = assigned(step)
+        return value if secret or self.run.variables.is_secret(name) else ""
 
     def _hides_command(self, step: Step) -> bool:
         """Documented: OSDDoNotLogCommand keeps the command lines of programs out of the log."""

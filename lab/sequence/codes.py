@@ -160,10 +160,14 @@ def system_message(code: int) -> str:
 
 
 def describe(code: int) -> str:
-    """A code for people: ``0x80070002 (The system cannot find the file specified.)``."""
+    """A code for people: ``0x80070002 (The system cannot find the file specified.)``.
+
+    Where the system has no text, what the code means in a sequence stands instead.
+    """
     code = unsigned(code)
     shown = str(code) if code < 0x10000 else f"0x{code:08X}"
-    return f"{shown} ({message(code)})"
+    text = message(code)
+    return f"{shown} ({cause(code) or text if text == 'Unknown error' else text})"
 
 
 def parse(text: str) -> int:

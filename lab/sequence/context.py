@@ -106,10 +106,13 @@ class Run:
         if name.strip().casefold() not in _BOOKKEEPING:
             self.emit("variable", name=name.strip(), value=shown, secret=changed.is_secret(name))
 
-    def set_local_defaults(self, step: Step) -> None:
-        """Make a step's own values known while it is evaluated and runs (R12); hidden ones are arguments."""
+    def set_local_defaults(self, step: Step, secret: str = "") -> None:
+        """Make a step's own values known while it is evaluated and runs (R12); hidden ones are arguments.
+
+        ``secret``: a text of the step that no record shows.
+        """
         self.locals = {}
-        secrets = []
+        secrets = [secret]
         for variable in step.variables:
             if variable.value and (
                 variable.property == "HiddenVariableValue" or self.variables.is_secret(variable.name)

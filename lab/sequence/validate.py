@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from lab.errors import Problem
 from lab.sequence.conditions import OPERATORS, VARIABLE_EXPRESSION
 from lab.sequence.model import Condition, Group, Position, Step, TaskSequence
-from lab.sequence.steps.variable import assignment
+from lab.sequence.steps.variable import assigned
 from lab.sequence.steptypes import STEP_TYPES
 from lab.sequence.variables import user_name_problem
 from lab.sequence.xmlformat import KNOWN_VERSIONS
@@ -71,9 +71,7 @@ def _step(step: Step) -> Iterator[Problem]:
             "use an operating system image",
         )
     if step.type == _SET_VARIABLE:
-        arguments = {variable.property.casefold(): variable.value for variable in step.variables}
-        arguments |= {variable.name.casefold(): variable.value for variable in step.variables}
-        name = assignment(step.action, arguments)[0]
+        name = assigned(step)[0]
         wrong = "" if "%" in name else user_name_problem(name)
         if wrong:
             yield _problem(step.position, f"step '{step.name}' sets variable '{name}', which {wrong}")

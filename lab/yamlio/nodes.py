@@ -168,6 +168,10 @@ def read_nodes(text: str, path: str) -> Node:
             message, hint = "a tab cannot indent YAML", "use spaces"
         elif "expected a single document" in str(error.context):
             message = "a second document starts here; a file holds one"
+        elif "mapping values are not allowed" in message:
+            hint = "a text with ': ' goes in quotes"
+        elif "unknown escape character" in message:
+            hint = "use single quotes"
         raise InputError([where.place(offset).problem(message, hint)]) from error
     except (yaml.YAMLError, ValueError, OverflowError) as error:
         # PyYAML lets these through for \U escapes and %YAML numbers that are out of range.

@@ -307,6 +307,20 @@ def test_a_child_that_dies_is_said(image: Path, monkeypatch: pytest.MonkeyPatch)
     reader.close()
 
 
+@pytest.mark.parametrize("word", ['{"x": 1}', "[]", '{"state": {}}'])
+def test_a_child_that_talks_nonsense_is_said(
+    image: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, word: str
+) -> None:
+    program = tmp_path / "child"
+    program.write_text(f"#!/bin/sh\nread job\necho '{word}'\n")
+    program.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(program))
+    reader = FileReader(image)
+    with pytest.raises(LabFault, match="its reader ended with 0"):
+        read_in_child([reader])
+    reader.close()
+
+
 def test_a_failing_reader_is_a_fault_from_the_child_too(image: Path) -> None:
     reader = BrokenReader(image)
     with pytest.raises(LabFault, match="is gone"):

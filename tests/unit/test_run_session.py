@@ -211,8 +211,25 @@ def test_a_run_can_be_stopped_and_still_collects(make: Callable[..., Lab]) -> No
 
 def test_a_run_has_a_limit_however_busy_it_is(make: Callable[..., Lab]) -> None:
     lab = make()
-    with pytest.raises(PhaseTimeout, match="the run to end"):
+    with pytest.raises(PhaseTimeout, match="the run to end") as raised:
         lab.follow(time_limit=0.2)
+    assert "screen" not in raised.value.last_seen and "limits: time" in raised.value.hint
+
+
+def test_a_machine_that_never_stops_talking_has_a_limit_too(make: Callable[..., Lab]) -> None:
+    lab = make()
+    observe, said = lab.session.observe, [0]
+
+    def talkative(seen: Seen) -> None:
+        observe(seen)
+        if not lab.events("lab", "power-cut") and said[0] < 30_000:
+            said[0] += 1
+            lab.inbox.put(Seen("PC-1", "agent", "effect", {}))
+
+    lab.session.observe = talkative  # type: ignore[method-assign]
+    with pytest.raises(PhaseTimeout, match="the run to end"):
+        lab.follow(time_limit=0.1)
+    assert said[0] < 30_000
 
 
 def test_a_helper_that_dies_breaks_the_run(make: Callable[..., Lab]) -> None:

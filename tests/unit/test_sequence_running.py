@@ -81,7 +81,7 @@ def test_a_value_that_a_set_step_hides_is_in_no_log() -> None:
     told = run(sequence(named, replace(hidden, variables=(*hidden.variables, hide)), old), World())
     for value in ("Pa55word!", "under the rock", "drowssap"):
         assert value not in told.text()
-    assert told.log.count('Start executing the command line: tsenv.exe "Token=***"') == 1
+    assert told.log().count('Start executing the command line: tsenv.exe "Token=***"') == 1
 
 
 def test_a_command_line_may_be_kept_out_of_the_log() -> None:

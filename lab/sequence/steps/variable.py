@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from lab.sequence.context import Behaviour, StepContext
+from lab.sequence.model import Step
 
 _ACTION = re.compile(r'tsenv(?:\.exe)?\s+"([^"=]*)=(.*)"(?:\s+/\S+)*\s*', re.IGNORECASE | re.DOTALL)
 
@@ -22,15 +23,20 @@ def assignment(action: str, argument: dict[str, str]) -> tuple[str, str, bool]:
     return found.group(1).strip(), hidden or found.group(2), secret
 
 
+def assigned(step: Step) -> tuple[str, str, bool]:
+    """As ``assignment``, of a step as it is written."""
+    arguments = {variable.property.casefold(): variable.value for variable in step.variables}
+    arguments |= {variable.name.casefold(): variable.value for variable in step.variables}
+    return assignment(step.action, arguments)
+
+
 def set_variable(context: StepContext) -> Behaviour:
     """Set the variable for the rest of the sequence; "" deletes it (R12, R13).
 
     A value that is made from a secret one is secret too. A read-only or invalid name fails the step (that it
     fails is documented as "not possible", the codes are a guess).
     """
-    arguments = {variable.property.casefold(): variable.value for variable in context.step.variables}
-    arguments |= {variable.name.casefold(): variable.value for variable in context.step.variables}
-    name, value, secret = assignment(context.step.action, arguments)
+    name, value, secret = assigned(context.step)
     return context.set_for_user(
         context.expand(name), context.expand(value), secret=secret or context.is_secret_text(value)
     )

@@ -1,0 +1,56 @@
+"""The command line: what `plan` shows, and what it refuses."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+import lab.cli
+from lab.errors import LabFault
+
+SAMPLE = "bare-metal.xml"
+
+
+def scenario(folder: Path, more: str) -> Path:
+    path = folder / "a.yaml"
+    path.write_text(
+        f"scenario: A\nmachine: uefi-x64\nsequence: {SAMPLE}\nexpect: {{result: success}}\n{more}"
+    )
+    return path
+
+
+def planned(path: Path, monkeypatch: pytest.MonkeyPatch, form: str = "text") -> str:
+    def make_plan(loaded: Any, *_: object) -> Any:
+        machine = {
+            "spec": {
+                "name": "PC-1",
+                "firmware": "uefi",
+                "memory": 768,
+                "vcpus": 1,
+                "disks": [],
+                "nics": [{"mac": "m"}],
+            },
+            "policy": {"variables": dict(loaded.scenario.variables)},
+        }
+        return SimpleNamespace(to_json=lambda: {"machines": [machine], "content": {}})
+
+    monkeypatch.setattr(lab.cli, "make_plan", make_plan)
+    with lab.cli.OUT.capture() as shown:
+        lab.cli.osdlab.main(["plan", str(path), "--format", form], standalone_mode=False)
+    return shown.get()
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_a_plan_shows_no_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str) -> None:
+    path = scenario(tmp_path, "variables: {OSDJoinPassword: Pa55word!, OSDJoinAccount: joiner}\n")
+    text = planned(path, monkeypatch, form)
+    assert "joiner" in text and "***" in text and "Pa55word!" not in text
+
+
+def test_a_plan_that_could_not_run_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = scenario(tmp_path, "content: {LAB00001: nothing.wim}\n")
+    with pytest.raises(LabFault, match=r"nothing\.wim"):
+        planned(path, monkeypatch)

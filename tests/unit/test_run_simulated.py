@@ -1,0 +1,28 @@
+"""A scenario in the simulator, from its file to its folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lab.errors import PhaseTimeout
+from lab.run.prepare import read_checked_sequence
+from lab.run.simulated import simulate_into
+from lab.scenario.loader import load_scenarios
+from lab.settings import Settings
+
+
+def fault_of(tmp_path: Path, more: str) -> object:
+    path = tmp_path / "a.yaml"
+    text = "scenario: A\nmachine: uefi-x64\nsequence: bare-metal.xml\nexpect: {result: success}\n"
+    path.write_text(f"{text}doubles: [{{command: '*', takes: 1m}}]\n{more}")
+    (loaded,) = load_scenarios([path])
+    settings = Settings(tmp_path, tmp_path / "cache", tmp_path)
+    return simulate_into(tmp_path, loaded, read_checked_sequence(loaded), settings, lambda event: None)
+
+
+def test_the_limit_of_a_run_holds_in_the_simulator_too(tmp_path: Path) -> None:
+    (tmp_path / "short").mkdir()
+    fault = fault_of(tmp_path / "short", "limits: {time: 3m}\n")
+    assert isinstance(fault, PhaseTimeout) and "waited 180 s for the run to end" in fault.message
+    assert '"kind":"lab-error"' in (tmp_path / "short" / "timeline.jsonl").read_text()
+    assert fault_of(tmp_path, "limits: {time: 10m}\n") is None
