@@ -17,6 +17,7 @@ from pathlib import Path
 #: Program -> Debian package that brings it.
 TOOLS = {
     "unshare": "util-linux",
+    "setpriv": "util-linux",
     "tini": "tini",
     "ip": "iproute2",
     "dnsmasq": "dnsmasq-base",

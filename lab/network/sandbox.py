@@ -8,21 +8,16 @@ standard input.
 
 from __future__ import annotations
 
-import ctypes
-import os
-import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
 from lab.errors import LabFault
 
 LAB_MODULE = "lab.run.process"
-
-_PR_SET_PDEATHSIG = 1
 
 
 def sandbox_command(
@@ -64,29 +59,17 @@ def start_sandbox(
         raise RuntimeError("start_sandbox must be called from the main thread")
     try:
         return subprocess.Popen(
-            list(command),
+            # setpriv, not a function between fork and exec: that is unsafe in a process with threads. A front
+            # that dies before setpriv has asked is noticed by the end of standard input.
+            ["setpriv", "--pdeathsig", "KILL", "--", *command],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=stderr,
             env=None if environment is None else dict(environment),
             cwd=cwd,
             start_new_session=True,
-            preexec_fn=_die_with(os.getpid()),
         )
     except OSError as error:
         raise LabFault(
             f"cannot start '{command[0]}': {error.strerror}", hint="see 'osdlab doctor'", causes=(error,)
         ) from error
-
-
-def _die_with(parent: int) -> Callable[[], None]:
-    """What runs in the child between fork and exec: ask for SIGKILL at the parent's death."""
-    # Looked up before the fork: nothing may be loaded after it.
-    prctl = ctypes.CDLL(None, use_errno=True).prctl
-
-    def ask() -> None:
-        prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
-        if os.getppid() != parent:  # it died before we asked
-            os._exit(1)
-
-    return ask
