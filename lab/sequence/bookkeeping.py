@@ -5,6 +5,9 @@ Engine room: pure. The order and the wording are those of observed logs.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from lab.sequence import codes, conditions
 from lab.sequence.context import Run
 from lab.sequence.instructions import Instruction
@@ -167,6 +170,23 @@ class Bookkeeping:
         )
 
     # TSManager itself
+
+    def boots(self, facts: Mapping[str, Any]) -> None:
+        """What comes before TSManager in a log that begins in Windows PE: how the machine got there.
+
+        Observed wording; only the lines whose content the machine really knows.
+        """
+        if not facts.get("in_winpe"):
+            return
+        pxe = facts.get("launch_mode") == "PXE"
+        shell, bootstrap = "TSBootShell", "TSMBootstrap"
+        self.run.record(f"{'=' * 24}[ TSBootShell.exe ]{'=' * 24}", 1, "bootshell.cpp:1055", shell)
+        if pxe:
+            self.run.record("Booted from network (PXE)", 1, "configpath.cpp:198", shell)
+        self.run.record(f"{'=' * 30}[ TSMBootStrap.exe ]{'=' * 30}", 1, "tsmbootstrap.cpp:1165", bootstrap)
+        if pxe:
+            self.run.record("PXE Boot with Root = X:\\", 1, "tsmbootstrap.cpp:921", bootstrap)
+            self.run.record("Executing from PXE in WinPE", 1, "tsmbootstrap.cpp:936", bootstrap)
 
     def manager_starts(self, version: str, pointer: int, instructions: int) -> None:
         """What TSManager says whenever it starts, at the beginning and after each restart."""

@@ -199,6 +199,7 @@ class _Engine(Bookkeeping):
             steps=self._table.steps,
             instructions=len(self._table.instructions),
         )
+        self.boots(facts.value)
         self.run.learn(facts.value)
         # A run that began in the installed system comes back to it.
         self.run.memory = replace(self.run.memory, hook=not self.run.in_winpe)
