@@ -12,6 +12,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from lab.errors import LabFault
+from lab.sequence.effects import RunCommand
 from lab.sequence.variables import MASK
 
 
@@ -60,11 +62,29 @@ def answer(doubles: Iterable[Double], command: str) -> Double | None:
     return next((double for double in doubles if double.answers(command)), None)
 
 
-def suggestion(command: str, step: str) -> str:
-    """YAML to paste into a scenario for a command that nothing answers, given as it may be shown."""
-    name = " ".join(step.split())
-    pattern = json.dumps(_literal(command), ensure_ascii=False)
-    return f"doubles:\n  - command: {pattern}   # {name}\n    exit: 0\n"
+class UnansweredCommand(LabFault):
+    """A command that no double answers. ``shown``: the command line as it may be shown; ``pattern``: the
+    glob of a double for it; ``step``: who runs it. The hint has the double to paste."""
+
+    def __init__(self, effect: RunCommand, step: str) -> None:
+        self.shown = effect.shown or effect.command
+        self.step = " ".join(step.split())
+        self.pattern = _literal(self.shown)
+        super().__init__(
+            f"step '{step}' runs a command that only Windows can run: {self.shown}",
+            hint="give the scenario a double:\n" + suggestion([self]),
+        )
+
+
+def suggestion(commands: Iterable[UnansweredCommand]) -> str:
+    """YAML to paste into a scenario for commands that nothing answers."""
+    lines = ["doubles:"]
+    for command in commands:
+        lines += [
+            f"  - command: {json.dumps(command.pattern, ensure_ascii=False)}   # {command.step}",
+            "    exit: 0",
+        ]
+    return "\n".join(lines) + "\n"
 
 
 def _is_regex(command: str) -> bool:

@@ -15,7 +15,7 @@ from typing import Any
 from lab.clock import Clock
 from lab.errors import LabFault
 from lab.guest import paths
-from lab.guest.doubles import Double, answer, suggestion
+from lab.guest.doubles import Double, UnansweredCommand, answer
 from lab.guest.place import LOG_BEFORE_DISK, Place
 from lab.guest.runner import Runner, ToolFailed
 from lab.guest.volumes import Volumes
@@ -166,7 +166,7 @@ class LabPe:
     def _run_command(self, effect: effects.RunCommand) -> Outcome:
         double = answer(self._doubles, effect.command)
         if double is None:
-            raise unanswered(effect, self._place.step)
+            raise UnansweredCommand(effect, self._place.step)
         if effect.timeout is not None and double.takes > effect.timeout:
             self._clock.pause(effect.timeout)
             message = f"the command did not end within {effect.timeout} s"
@@ -235,15 +235,6 @@ def _failure(error: Exception) -> Outcome:
     else:
         code = _ERRNO.get(getattr(error, "errno", None) or 0, FAILED)
     return Outcome(code, message=str(error))
-
-
-def unanswered(effect: effects.RunCommand, step: str) -> LabFault:
-    """The fault of a command that no double answers: names the step and offers the double to paste."""
-    shown = effect.shown or effect.command
-    return LabFault(
-        f"step '{step}' runs a command that only Windows can run: {shown}",
-        hint="give the scenario a double:\n" + suggestion(shown, step),
-    )
 
 
 def go_down(how: str, volumes: Volumes, runner: Runner) -> None:

@@ -14,7 +14,7 @@ from lab.run.folder import make_folder, run_name
 from lab.run.messages import as_error
 from lab.run.prepare import check_content, make_plan, read_checked_sequence
 from lab.run.record import RunRecord, make_record, update_latest
-from lab.run.simulated import simulate_into
+from lab.run.simulated import rehearse, simulate_into
 from lab.scenario.loader import LoadedScenario
 from lab.settings import Settings
 
@@ -49,6 +49,8 @@ def run_scenario(
             fault = simulate_into(folder, loaded, sequence, settings, on_event)
         else:
             settings.make_cache()
+            if missing := rehearse(loaded, sequence, settings):
+                raise missing
             told = run_plan(make_plan(loaded, settings, folder, sequence, say), on_event)
             bug = str(told["traceback"]) if told and "traceback" in told else ""
             fault = as_error(told) if told else None

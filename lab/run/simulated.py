@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from lab.clock import VirtualClock
-from lab.errors import LabError, PhaseTimeout
+from lab.errors import LabError, LabFault, PhaseTimeout
 from lab.files import write_whole
-from lab.guest.doubles import Double
+from lab.guest.doubles import Double, UnansweredCommand, suggestion
 from lab.run.conversation import OnEvent
 from lab.run.messages import error_message
 from lab.run.prepare import MACHINE_NAME, Site, first_variables, identity, known_images, site_of
@@ -23,7 +23,7 @@ from lab.settings import Settings
 from lab.simulation.disks import Blob
 from lab.simulation.reference import reference_image
 from lab.simulation.site import SimContent, SimFile, SimImage, SimSite
-from lab.simulation.world import simulate
+from lab.simulation.world import SimulatedRun, simulate
 from lab.site.content import ContentFile, HashCache, read_library
 from lab.site.wim import read_files
 from lab.timeline import Timeline
@@ -40,6 +40,8 @@ _ARTIFACTS = {
 }
 #: Up to this size (bytes) the simulator gets a file's content and not only its hash.
 _SMALL = 1 << 20
+#: How many missing doubles a rehearsal offers at once.
+_MOST_OFFERED = 100
 
 
 def simulate_into(
@@ -50,28 +52,14 @@ def simulate_into(
     Gives what broke, or None. Nothing is built for the simulator: sizes and hashes of the images are those of
     the newest that a machine had, or modelled ones.
     """
-    site = _site(loaded, settings)
-    mac, identifier = identity(loaded.path.name)
-    spec = machine_spec(loaded.template, MACHINE_NAME, mac, identifier)
     clock = VirtualClock()
-    boot_files = {name: path.stat().st_size for name, path in site.boot_files.items()}
-    offered = SimSite(MACHINE_NAME, site.boot_image, site.client_package)
     own = folder / MACHINE_NAME
     own.mkdir()
     with (folder / "timeline.jsonl").open("w", encoding="utf-8") as file:
         timeline = Timeline(clock, file)
         timeline.follow(on_event)
         timeline.append("lab", "run-started", name=loaded.title)
-        run = simulate(
-            sequence,
-            spec,
-            variables=first_variables(loaded, client=site.client_package, boot_image=site.boot_image),
-            doubles=[Double.from_json(double.to_json()) for double in loaded.scenario.doubles],
-            contents=_contents(loaded, site, settings),
-            site=replace(offered, boot_files=boot_files) if boot_files else offered,
-            timeline=timeline,
-            clock=clock,
-        )
+        run = _simulated(loaded, sequence, settings, timeline, clock)
         fault = run.fault or _over_time(timeline, loaded.scenario.limits.time or settings.time_limit)
         if fault is not None and not any(event.kind == "lab-error" for event in timeline.events):
             timeline.append("lab", "lab-error", details=error_message(fault))
@@ -80,6 +68,56 @@ def simulate_into(
     text = json.dumps(run.final_state.to_json(), ensure_ascii=False)
     (own / "final-state.json").write_text(text, encoding="utf-8")
     return fault
+
+
+def rehearse(loaded: LoadedScenario, sequence: TaskSequence, settings: Settings) -> LabFault | None:
+    """The commands that a machine would reach and no double answers, as one fault; None when there are none.
+
+    A machine needs minutes to come to the first of them, the simulator a moment. From the second on it is
+    taken that those before succeeded.
+    """
+    found: list[UnansweredCommand] = []
+    while len(found) < _MOST_OFFERED:
+        clock = VirtualClock()
+        answered = [Double(command=command.pattern) for command in found]
+        run = _simulated(loaded, sequence, settings, Timeline(clock), clock, answered)
+        fault = run.fault
+        if not isinstance(fault, UnansweredCommand) or fault.pattern in {item.pattern for item in found}:
+            break
+        found.append(fault)
+    if len(found) < 2:
+        return found[0] if found else None
+    steps = ", ".join(f"'{command.step}'" for command in found)
+    return LabFault(
+        f"{len(found)} commands that only Windows can run have no double, in the steps {steps}",
+        hint="no machine was started; give the scenario these doubles:\n" + suggestion(found),
+    )
+
+
+def _simulated(
+    loaded: LoadedScenario,
+    sequence: TaskSequence,
+    settings: Settings,
+    timeline: Timeline,
+    clock: VirtualClock,
+    doubles: Sequence[Double] = (),
+) -> SimulatedRun:
+    """Simulate the scenario with these doubles behind its own."""
+    site = _site(loaded, settings)
+    mac, identifier = identity(loaded.path.name)
+    boot_files = {name: path.stat().st_size for name, path in site.boot_files.items()}
+    offered = SimSite(MACHINE_NAME, site.boot_image, site.client_package)
+    own = [Double.from_json(double.to_json()) for double in loaded.scenario.doubles]
+    return simulate(
+        sequence,
+        machine_spec(loaded.template, MACHINE_NAME, mac, identifier),
+        variables=first_variables(loaded, client=site.client_package, boot_image=site.boot_image),
+        doubles=[*own, *doubles],
+        contents=_contents(loaded, site, settings),
+        site=replace(offered, boot_files=boot_files) if boot_files else offered,
+        timeline=timeline,
+        clock=clock,
+    )
 
 
 def _over_time(timeline: Timeline, limit: float) -> LabError | None:

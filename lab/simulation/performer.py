@@ -12,7 +12,7 @@ from typing import Any
 
 from lab.clock import VirtualClock
 from lab.errors import LabFault
-from lab.guest.doubles import Double, answer, suggestion
+from lab.guest.doubles import Double, UnansweredCommand, answer
 from lab.guest.place import Place
 from lab.sequence import effects
 from lab.sequence.effects import Effect, Outcome
@@ -140,12 +140,8 @@ class ModelPerformer:
 
     def _run_command(self, effect: effects.RunCommand) -> Outcome:
         double = answer(self._doubles, effect.command)
-        shown = effect.shown or effect.command
         if double is None:
-            raise LabFault(
-                f"step '{self._place.step}' runs a command that only Windows can run: {shown}",
-                hint="give the scenario a double:\n" + suggestion(shown, self._place.step),
-            )
+            raise UnansweredCommand(effect, self._place.step)
         if effect.timeout is not None and double.takes > effect.timeout:
             self._clock.pause(effect.timeout)
             return Outcome(TIMED_OUT, "doubled", f"the command did not end within {effect.timeout} s")

@@ -7,7 +7,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lab.guest.doubles import Double, answer, suggestion
+from lab.guest.doubles import Double, UnansweredCommand, answer, suggestion
+from lab.sequence.effects import RunCommand
 
 
 def test_the_first_double_that_matches_the_whole_line_answers() -> None:
@@ -34,7 +35,7 @@ def test_an_unknown_key_is_an_error() -> None:
 
 @given(st.text(st.characters(blacklist_categories=("Cs", "Cc"), max_codepoint=0x2FFF), min_size=1))
 def test_what_is_suggested_can_be_pasted_and_answers_that_command_only(command: str) -> None:
-    [pasted] = yaml.safe_load(suggestion(command, "Run: it"))["doubles"]
+    [pasted] = yaml.safe_load(suggestion([UnansweredCommand(RunCommand(command), "Run: it")]))["doubles"]
     double = Double.from_json(pasted)
     if "***" not in command:
         assert not double.answers(command + "x")
@@ -42,5 +43,7 @@ def test_what_is_suggested_can_be_pasted_and_answers_that_command_only(command: 
 
 
 def test_a_masked_secret_in_a_suggestion_matches_anything() -> None:
-    [pasted] = yaml.safe_load(suggestion("join.exe /p:*** /q", "Join"))["doubles"]
+    [pasted] = yaml.safe_load(
+        suggestion([UnansweredCommand(RunCommand("join.exe /p:x /q", shown="join.exe /p:*** /q"), "Join")])
+    )["doubles"]
     assert Double.from_json(pasted).answers("join.exe /p:hunter2 /q")

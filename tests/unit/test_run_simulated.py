@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lab.errors import PhaseTimeout
+import yaml
+
+from lab.errors import LabFault, PhaseTimeout
 from lab.run.prepare import read_checked_sequence
-from lab.run.simulated import simulate_into
+from lab.run.simulated import rehearse, simulate_into
 from lab.scenario.loader import load_scenarios
 from lab.settings import Settings
 
@@ -26,3 +28,22 @@ def test_the_limit_of_a_run_holds_in_the_simulator_too(tmp_path: Path) -> None:
     assert isinstance(fault, PhaseTimeout) and "waited 180 s for the run to end" in fault.message
     assert '"kind":"lab-error"' in (tmp_path / "short" / "timeline.jsonl").read_text()
     assert fault_of(tmp_path, "limits: {time: 10m}\n") is None
+
+
+def rehearsed(tmp_path: Path, doubles: str) -> LabFault | None:
+    path = tmp_path / "a.yaml"
+    text = "scenario: A\nmachine: uefi-x64\nsequence: bare-metal.xml\nexpect: {result: success}\n"
+    path.write_text(text + doubles)
+    (loaded,) = load_scenarios([path])
+    settings = Settings(tmp_path, tmp_path / "cache", tmp_path)
+    return rehearse(loaded, read_checked_sequence(loaded), settings)
+
+
+def test_a_rehearsal_offers_all_missing_doubles_at_once_and_they_can_be_pasted(tmp_path: Path) -> None:
+    fault = rehearsed(tmp_path, "")
+    assert fault is not None and "4 commands" in fault.message
+    pasted = "doubles:" + fault.hint.partition("doubles:")[2].partition("doubles:")[2]
+    assert len(yaml.safe_load(pasted)["doubles"]) == 4
+    assert rehearsed(tmp_path, pasted) is None
+    one = rehearsed(tmp_path, pasted[: pasted.rindex("  - command")])
+    assert one is not None and one.message.startswith("step 'Note the end'")
