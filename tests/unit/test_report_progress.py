@@ -62,7 +62,8 @@ def test_a_broken_lab_is_told() -> None:
     assert "the lab broke: no double answers [x]" in plain(story)
 
 
-def test_the_live_display_draws_and_stops_on_an_error() -> None:
+def test_the_live_display_draws_and_stops_on_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")  # a dumb terminal, as in CI, has no cursor to give back
     out = io.StringIO()
     console = Console(file=out, width=100, force_terminal=True, color_system=None)
     progress = Progress(console, "bare-metal", clock=VirtualClock())

@@ -81,7 +81,7 @@ def test_the_log_came_to_the_host_as_the_machine_wrote_it(sample_on_vm: Done) ->
 
 def test_simulator_and_machine_leave_the_same_behind(sample_on_vm: Done, sample_in_sim: Done) -> None:
     assert sample_in_sim.code == 0, sample_in_sim.out + sample_in_sim.err
-    assert len(run_fingerprint(sample_on_vm.folder)) > 300
+    assert len(run_fingerprint(sample_on_vm.folder)) > 200
     assert [str(item) for item in run_differences(sample_on_vm.folder, sample_in_sim.folder)] == []
 
 

@@ -18,13 +18,15 @@ pytestmark = pytest.mark.vm
 
 
 def processes() -> dict[int, tuple[int, str]]:
-    """Process id -> (parent's, command line)."""
+    """Process id -> (parent's, command line); what is dead and only not reaped yet does not count."""
     found = {}
     for entry in Path("/proc").glob("[0-9]*"):
         try:
             status = (entry / "status").read_text()
             words = (entry / "cmdline").read_bytes().decode(errors="replace").replace("\0", " ")
         except OSError:
+            continue
+        if "\nState:\tZ" in status:
             continue
         found[int(entry.name)] = (int(status.split("PPid:")[1].split()[0]), words)
     return found
