@@ -62,6 +62,15 @@ _FILES = {
     "c:\\windows\\boot\\efi\\bootmgfw.efi": _BUILT,
     "c:\\windows\\system32\\osdlab\\root.squashfs": _BUILT,
     "c:\\windows\\system32\\osdlab\\setup.zip": _BUILT,
+    **{
+        f"{place}\\{name}": _BUILT
+        for place, names in {
+            "c:\\windows\\boot\\pcat": ("bootmgr", "bootmgr.img"),
+            "system:": ("bootmgr",),
+            "system:\\boot": ("bootmgr.img", "ldlinux.*", "labpe.*"),
+        }.items()
+        for name in names
+    },
     "efi:\\efi\\microsoft\\boot\\bootmgfw.efi": _BUILT,
     "efi:\\efi\\boot\\bootx64.efi": _BUILT,
     **{

@@ -132,16 +132,22 @@ def _read_disk(index: int, reader: Source, notes: list[str]) -> tuple[DiskState,
 
 
 def _name_volumes(found: list[_Found]) -> None:
-    """C: is the volume that holds Windows, else the first NTFS one; EFI: the first EFI system partition."""
+    """C: is the volume that holds Windows, else the first NTFS one that is not active, else the first NTFS
+    one; EFI: the first EFI system partition; SYSTEM: the first active partition that is not C:."""
     for item in found:
         item.name = f"{item.place}:"
     system = next((item for item in found if item.partition.type == "EFI"), None)
     if system is not None:
         system.name = "EFI:"
     ntfs = [item for item in found if item.volume.file_system == "NTFS"]
-    windows = next((item for item in ntfs if item.holds_windows), ntfs[0] if ntfs else None)
+    windows = next((item for item in ntfs if item.holds_windows), None)
+    windows = windows or next((item for item in ntfs if not item.partition.bootable), None)
+    windows = windows or next(iter(ntfs), None)
     if windows is not None:
         windows.name = "C:"
+    active = next((item for item in found if item.partition.bootable and item is not windows), None)
+    if active is not None and active is not system:
+        active.name = "SYSTEM:"
 
 
 def _files(found: list[_Found], asked: Questions, notes: list[str]) -> dict[str, FileState]:

@@ -47,7 +47,8 @@ class DiskState:
 @dataclass(frozen=True)
 class FinalState:
     """``volumes``: name -> "disk,partition", for instance {"C:": "0,3", "EFI:": "0,1"}. C: is the volume that
-    holds Windows (or, when none does, the first NTFS volume); EFI: the EFI system partition.
+    holds Windows (or, when none does, the first NTFS volume); EFI: the EFI system partition;
+    SYSTEM: the active partition of an MBR disk, where it is not C: itself.
 
     ``files``: Windows path (``C:\\Windows\\...``, ``EFI:\\EFI\\...``) -> FileState; folders end with a
     backslash. Case as found; lookups ignore case. NTFS metadata and ``System Volume Information`` are left

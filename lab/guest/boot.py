@@ -1,4 +1,7 @@
-"""InstallBootFiles and StageBootImage: loaders on the EFI system partition, the firmware's boot entries."""
+"""InstallBootFiles and StageBootImage: loaders on the EFI system partition, the firmware's boot entries.
+
+For BIOS see lab/guest/bios.py.
+"""
 
 from __future__ import annotations
 
@@ -8,15 +11,14 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from lab.guest import efi, gpt, paths
+from lab.guest import efi, gpt, paths, pefile
 from lab.guest.runner import Runner, must
 from lab.guest.volumes import Volumes, read_table
 from lab.sequence.effects import InstallBootFiles, Outcome, StageBootImage
 
-#: ERROR_FILE_NOT_FOUND, ERROR_PATH_NOT_FOUND, ERROR_NOT_SUPPORTED.
+#: ERROR_FILE_NOT_FOUND, ERROR_PATH_NOT_FOUND.
 NO_FILE = 0x80070002
 NO_VOLUME = 0x80070003
-NOT_SUPPORTED = 0x80070032
 
 #: Where bcdboot takes the loader from, and the two places it puts it (documented).
 LOADER = "Windows\\Boot\\EFI\\bootmgfw.efi"
@@ -136,7 +138,9 @@ def install_boot_files(
 ) -> Outcome:
     """Carry the effect out. Raises ToolFailed and OSError."""
     if not uefi:
-        return Outcome(NOT_SUPPORTED, message="the lab installs boot files for UEFI firmware only")
+        from lab.guest import bios
+
+        return bios.install_boot_files(effect, runner, volumes)
     loader = paths.to_linux(paths.join(effect.volume, LOADER), volumes.drives)
     if not os.path.isfile(loader):
         return Outcome(NO_FILE, message=f"there is no {paths.join(effect.volume, LOADER)}")
@@ -156,10 +160,12 @@ def stage_boot_image(
 ) -> Outcome:
     """Carry the effect out. Raises ToolFailed and OSError."""
     if not uefi:
-        return Outcome(NOT_SUPPORTED, message="the lab stages boot images for UEFI firmware only")
+        from lab.guest import bios
+
+        return bios.stage_boot_image(effect, runner, volumes)
     folder = paths.to_linux(effect.folder, volumes.drives)
-    images = sorted(name for name in _names(folder) if name.lower().endswith(".efi"))
-    if not images:
+    image = pefile.first_executable(folder)
+    if not image:
         message = f"boot image {effect.package} has no EFI executable in {effect.folder}"
         return Outcome(NO_FILE, message=message)
     try:
@@ -167,16 +173,9 @@ def stage_boot_image(
     except NoSystemPartition as error:
         return Outcome(NO_VOLUME, message=str(error))
     with system_partition(device, part, runner) as drives:
-        _put(f"{folder}/{images[0]}", paths.to_linux("S:" + STAGED_PLACE, drives))
+        _put(image, paths.to_linux("S:" + STAGED_PLACE, drives))
     firmware.start_once(firmware.add(STAGED_ENTRY, part, STAGED_PLACE))
     return Outcome()
-
-
-def _names(folder: str) -> list[str]:
-    try:
-        return os.listdir(folder)
-    except (FileNotFoundError, NotADirectoryError):
-        return []
 
 
 def _put(source: str, target: str) -> None:

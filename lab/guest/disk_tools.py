@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 
-from lab.errors import LabFault
-from lab.guest import gpt
+from lab.guest import gpt, mbr
 from lab.guest.runner import Runner, must
 from lab.guest.volumes import Disk, Volume, Volumes
 from lab.sequence.effects import Outcome, Partition, PartitionDisk
@@ -15,23 +14,23 @@ TABLE_BYTES = 1 << 20
 #: Bytes wiped at the start of a partition that is not formatted, so that no old file system is found.
 SIGNATURE_BYTES = 1 << 16
 
+#: SYSLINUX's master boot record: starts the active partition, else hands back to the BIOS.
+BOOT_CODE = "/usr/lib/EXTLINUX/mbr.bin"
+
 #: ERROR_FILE_NOT_FOUND, ERROR_INVALID_PARAMETER.
 NO_SUCH_DISK = 0x80070002
 INVALID = 0x80070057
 
 
-def partition_disk(effect: PartitionDisk, runner: Runner, volumes: Volumes) -> Outcome:
-    """Carry the effect out. Raises ToolFailed and OSError, and LabFault for what the lab cannot do yet."""
-    if effect.style != "GPT":
-        raise LabFault(
-            f"the lab writes GPT disks only, the sequence wants {effect.style}",
-            hint="run the sequence on a machine with UEFI firmware",
-        )
+def partition_disk(
+    effect: PartitionDisk, runner: Runner, volumes: Volumes, *, boot_code: str = BOOT_CODE
+) -> Outcome:
+    """Carry the effect out. Raises ToolFailed and OSError."""
     disk = volumes.disk(effect.disk)
     if disk is None:
         return Outcome(NO_SUCH_DISK, message=f"there is no disk {effect.disk}")
     try:
-        arguments = gpt.sgdisk_arguments(effect.partitions)
+        command, script = _table_command(effect, disk.device)
         for partition in effect.partitions:
             format_command(partition, disk.device)
     except ValueError as error:
@@ -40,7 +39,9 @@ def partition_disk(effect: PartitionDisk, runner: Runner, volumes: Volumes) -> O
         return Outcome(INVALID, message=f"the partitions reach beyond the end of disk {effect.disk}")
     volumes.unmount_disk(disk)
     wipe(disk.device, disk.sectors * gpt.SECTOR)
-    must(runner, "sgdisk", *arguments, disk.device, timeout=60)
+    must(runner, *command, timeout=60, input=script)
+    if effect.style == "MBR":
+        write_boot_code(disk.device, boot_code)
     devices = [disk.partition(partition.number) for partition in effect.partitions]
     if not all(os.path.exists(device) for device in devices):
         runner.run(["blockdev", "--rereadpt", disk.device], timeout=20)
@@ -52,6 +53,28 @@ def partition_disk(effect: PartitionDisk, runner: Runner, volumes: Volumes) -> O
             letter = partition.letter
             volumes.add(Volume(letter, disk, partition.number, partition.file_system, volumes.folder(letter)))
     return Outcome(value={"volumes": volumes.facts()})
+
+
+def _table_command(effect: PartitionDisk, device: str) -> tuple[list[str], str]:
+    """The command that writes the table, and its input. Raises ValueError."""
+    if effect.style == "MBR":
+        script = mbr.sfdisk_script(effect.partitions)
+        return ["sfdisk", "--quiet", "--wipe", "never", "--wipe-partitions", "never", device], script
+    return ["sgdisk", *gpt.sgdisk_arguments(effect.partitions), device], ""
+
+
+def write_boot_code(device: str, source: str = BOOT_CODE) -> None:
+    """Put the boot code into a disk's master boot record, as Windows does when it makes one.
+
+    Raises OSError.
+    """
+    with open(source, "rb") as file:
+        code = file.read(mbr.CODE_BYTES)
+    with open(device, "r+b", buffering=0) as disk:
+        sector = disk.read(512)
+        disk.seek(0)
+        disk.write(code + sector[len(code) :])
+        os.fsync(disk.fileno())
 
 
 def wipe(device: str, size: int) -> None:

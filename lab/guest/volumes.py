@@ -2,8 +2,9 @@
 
 Disks come from /sys/block in the order of their device paths, as a firmware finds them. Volumes are NTFS
 partitions (and FAT ones that were given a letter). Letters are given in order of disk and partition from C:
-on; Recovery partitions get none (documented: they are hidden). What is mounted already keeps its letter, so
-in the deployed system the system's volume is C:.
+on. Recovery and Hidden partitions get none (documented), nor does the active partition of an MBR disk that
+has other ones: it is the System Reserved partition (the lab's own choice). What is mounted already keeps its
+letter, so in the deployed system the system's volume is C:.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lab.clock import Clock, wait_until
-from lab.guest import gpt
+from lab.guest import gpt, mbr
 from lab.guest.runner import Runner, ToolFailed, must
 
 #: What is not a fixed disk.
@@ -86,6 +87,21 @@ def read_table(device: str) -> tuple[gpt.GptPartition, ...]:
         return gpt.parse_entries(header, file.read(size))
 
 
+def read_mbr(device: str) -> tuple[mbr.MbrPartition, ...]:
+    """The primary partitions of a disk; none when it has no MBR. Raises OSError."""
+    with open(device, "rb", buffering=0) as file:
+        return mbr.parse_table(file.read(gpt.SECTOR))
+
+
+def read_data_partitions(device: str) -> tuple[int, ...]:
+    """The numbers of a disk's partitions that get a letter when they are NTFS. Raises OSError."""
+    recovery = gpt.TYPES["Recovery"][0]
+    if table := read_table(device):
+        return tuple(part.number for part in table if part.type != recovery)
+    data = [part for part in read_mbr(device) if part.type in mbr.DATA]
+    return tuple(part.number for part in data if not part.active or len(data) == 1)
+
+
 def recognise(device: str) -> str:
     """The file system of a partition, by its boot sector: NTFS, FAT32 or ""."""
     try:
@@ -138,11 +154,10 @@ class Volumes:
         mounted = self._mounted()
         found = []
         for disk in self.disks():
-            for part in self._table(disk):
-                device = disk.partition(part.number)
-                if part.type == gpt.TYPES["Recovery"][0] or recognise(device) != "NTFS":
-                    continue
-                found.append((disk, part.number, mounted.get(device, "")))
+            for number in self._data_partitions(disk):
+                device = disk.partition(number)
+                if recognise(device) == "NTFS":
+                    found.append((disk, number, mounted.get(device, "")))
         known = {self._root + f"/{letter[0].lower()}": letter for letter in letters(())}
         taken = {known[place] for _, _, place in found if place in known}
         free = iter(letters(taken))
@@ -154,9 +169,9 @@ class Volumes:
                 self.add(Volume(letter, disk, number, "NTFS", self.folder(letter), mounted=place in known))
 
     @staticmethod
-    def _table(disk: Disk) -> tuple[gpt.GptPartition, ...]:
+    def _data_partitions(disk: Disk) -> tuple[int, ...]:
         try:
-            return read_table(disk.device)
+            return read_data_partitions(disk.device)
         except OSError:
             return ()
 

@@ -17,6 +17,8 @@ from lab.network.inside import ADDRESS, BRIDGE
 
 #: The file a UEFI x64 firmware takes by TFTP, and the script iPXE takes.
 BOOT_FILE = "labpe-x64.efi"
+#: The same for BIOS, which iPXE starts: kernel and initrd.
+BIOS_FILES = ("labpe-x64.krn", "labpe-x64.img")
 BOOT_SCRIPT = "boot.ipxe"
 
 

@@ -69,6 +69,20 @@ def unified(rootfs: Rootfs, recipe: Recipe, initrd: bytes, *, title: str) -> byt
     )
 
 
+def bios_configuration(recipe: Recipe) -> bytes:
+    """SYSLINUX's configuration that starts the deployed system from the active partition.
+
+    The files are where lab/guest/bios.py puts them; it adds labpe.conf for a staged boot image, and an
+    included file that is not there does no harm.
+    """
+    return (
+        "SERIAL 0 115200\nDEFAULT windows\nPROMPT 0\n"
+        "LABEL windows\n  KERNEL /bootmgr\n  INITRD /Boot/bootmgr.img\n"
+        f"  APPEND {recipe.command_line}\n"
+        "INCLUDE labpe.conf\n"
+    ).encode()
+
+
 def _base(rootfs: Rootfs, scripts: dict[str, str], lists: dict[str, tuple[str, ...]]) -> Cpio:
     archive = Cpio()
     for folder in ("proc", "sys", "dev", "run", "tmp", "new"):

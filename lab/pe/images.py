@@ -82,9 +82,12 @@ def ensure_reference_image(cache: Path, say: Say = print, sources: Sources | Non
 
     def build(folder: Path) -> None:
         say("building the reference image")
-        loader = boot.unified(root, recipe, boot.os_initrd(root, recipe), title="osdlab reference system")
+        initrd = boot.os_initrd(root, recipe)
         artifacts = {
-            "loader": loader,
+            "loader": boot.unified(root, recipe, initrd, title="osdlab reference system"),
+            "bios-kernel": root.kernel.read_bytes(),
+            "bios-initrd": initrd,
+            "bios-config": boot.bios_configuration(recipe),
             "root": root.squashfs.read_bytes(),
             "setup": bundle.setup,
             **reference.hives(),

@@ -17,9 +17,13 @@ VERSION = (10, 0, 19045)
 ARCHITECTURE = 9
 COMPUTER_NAME = "MININT-REF"
 
-#: Artifacts: files whose content is built. "loader": the UEFI executable; "root": the root file system;
-#: "setup": Windows Setup's bundle; "hive:NAME": a registry hive.
+#: Artifacts: files whose content is built. "loader": the UEFI executable; "bios-kernel", "bios-initrd",
+#: "bios-config": the same for BIOS; "root": the root file system; "setup": Windows Setup's bundle;
+#: "hive:NAME": a registry hive.
 LOADER = "Windows\\Boot\\EFI\\bootmgfw.efi"
+BIOS_KERNEL = "Windows\\Boot\\PCAT\\bootmgr"
+BIOS_INITRD = "Windows\\Boot\\PCAT\\bootmgr.img"
+BIOS_CONFIG = "Windows\\Boot\\PCAT\\extlinux.conf"
 ROOT = "Windows\\System32\\osdlab\\root.squashfs"
 SETUP = "Windows\\System32\\osdlab\\setup.zip"
 CONFIG = "Windows\\System32\\config"
@@ -45,6 +49,7 @@ FOLDERS: tuple[str, ...] = (
     "Users\\Default",
     "Users\\Public",
     "Windows\\Boot\\EFI",
+    "Windows\\Boot\\PCAT",
     "Windows\\INF",
     "Windows\\Logs",
     "Windows\\Panther",
@@ -62,6 +67,9 @@ _HOSTS = "# This file contains the mappings of IP addresses to host names.\r\n12
 
 FILES: tuple[ShapeFile, ...] = (
     ShapeFile(LOADER, artifact="loader"),
+    ShapeFile(BIOS_KERNEL, artifact="bios-kernel"),
+    ShapeFile(BIOS_INITRD, artifact="bios-initrd"),
+    ShapeFile(BIOS_CONFIG, artifact="bios-config"),
     ShapeFile(ROOT, artifact="root"),
     ShapeFile(SETUP, artifact="setup"),
     *(ShapeFile(f"{CONFIG}\\{name}", artifact=f"hive:{name}")

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from lab.network.dnsmasq import BIOS_FILES
 from lab.timeline import PHASES
 
 #: Seconds without any progress signal that a phase may take on the accelerator probe's reference host; the
@@ -112,7 +113,8 @@ def _request(current: str, seen: Seen) -> str | None:
     if path.startswith("/boot/"):
         whole = seen.kind == "request" and seen.data.get("status") == 200
         whole = whole and seen.data.get("bytes") == seen.data.get("total")
-        if whole and current in _BEFORE_KERNEL:
+        # A BIOS machine's iPXE fetches the kernel first, then the initrd.
+        if whole and current in _BEFORE_KERNEL and path != f"/boot/{BIOS_FILES[0]}":
             return "pe-kernel"
         return "boot-file" if current in _BEFORE_BOOT_FILE else None
     if path.startswith("/policy/") and current in ("pe-kernel", "pe-hello", "disk-boot", "os-hello"):

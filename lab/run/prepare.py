@@ -19,6 +19,7 @@ from lab.files import write_whole
 from lab.network import dnsmasq
 from lab.network.ipxe import boot_script
 from lab.pe.images import client_package, ensure_pe, ensure_reference_image
+from lab.pe.recipe import read_recipe
 from lab.run.plan import MachinePlan, RunPlan
 from lab.scenario.loader import LoadedScenario, check_steps
 from lab.scenario.schema import machine_spec
@@ -30,6 +31,9 @@ from lab.settings import Settings
 from lab.site.content import ContentFile, HashCache, read_library
 
 MACHINE_NAME = "PC-1"
+
+#: What firmware is given: the UEFI executable, and kernel and initrd for BIOS.
+BOOT_IMAGES = ("boot-file", "boot-kernel", "boot-initrd")
 
 #: In the cache: which images were built last.
 _IMAGES = "images.json"
@@ -97,7 +101,9 @@ def policy(
 def make_site(loaded: LoadedScenario, settings: Settings, say: Say) -> Site:
     """Find or build every package and boot file. Raises LabFault when content that is to be there is not."""
     pe = ensure_pe(settings.cache, say)
-    images = {"boot-file": pe.efi, "boot-image": pe.package}
+    images = {
+        "boot-file": pe.efi, "boot-kernel": pe.vmlinuz, "boot-initrd": pe.initrd, "boot-image": pe.package,
+    }  # fmt: skip
     wanted = set(map(str, loaded.content.values()))
     if "reference-image" in wanted:
         images["reference-image"] = ensure_reference_image(settings.cache, say)
@@ -108,14 +114,15 @@ def make_site(loaded: LoadedScenario, settings: Settings, say: Say) -> Site:
 
 
 def site_of(loaded: LoadedScenario, settings: Settings, images: Mapping[str, Path]) -> Site:
-    """The site made of images that are built: "boot-file", "boot-image", "reference-image", "client"."""
+    """The site made of images that are built: BOOT_IMAGES, "boot-image", "reference-image", "client"."""
     packages: dict[str, Path] = {}
     named = {"boot-image": "", "client": ""}
     for package, source in loaded.content.items():
         packages[package] = images[source] if isinstance(source, str) else source
         named[str(source)] = package
     files = read_library(packages, HashCache(settings.cache / "hashes.json"))
-    boot_files = {dnsmasq.BOOT_FILE: images["boot-file"]}
+    names = (dnsmasq.BOOT_FILE, *dnsmasq.BIOS_FILES)
+    boot_files = {name: images[kind] for name, kind in zip(names, BOOT_IMAGES, strict=True)}
     return Site(packages, files, boot_files, named["client"], named["boot-image"])
 
 
@@ -184,7 +191,7 @@ def make_plan(
             for package, content in site.files.items()
         },
         boot_files={name: str(path) for name, path in site.boot_files.items()},
-        boot_script=boot_script(dnsmasq.BOOT_FILE),
+        boot_script=boot_script(command_line=read_recipe().command_line),
         accelerator=settings.accelerator,
         time_limit=scenario.limits.time or settings.time_limit,
         patience=max((double.takes for double in scenario.doubles), default=0.0),

@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from lab.clock import VirtualClock
 from lab.errors import LabError, LabFault, PhaseTimeout
@@ -14,7 +15,7 @@ from lab.files import write_whole
 from lab.guest.doubles import Double, UnansweredCommand, suggestion
 from lab.run.conversation import OnEvent
 from lab.run.messages import error_message
-from lab.run.prepare import MACHINE_NAME, Site, first_variables, identity, known_images, site_of
+from lab.run.prepare import BOOT_IMAGES, MACHINE_NAME, Site, first_variables, identity, known_images, site_of
 from lab.run.strategy import OVER_TIME
 from lab.scenario.loader import LoadedScenario
 from lab.scenario.schema import machine_spec
@@ -31,6 +32,9 @@ from lab.timeline import Timeline
 #: What the reference image's built files are called in its description, by their place in the image.
 _ARTIFACTS = {
     "Windows\\Boot\\EFI\\bootmgfw.efi": "loader",
+    "Windows\\Boot\\PCAT\\bootmgr": "bios-kernel",
+    "Windows\\Boot\\PCAT\\bootmgr.img": "bios-initrd",
+    "Windows\\Boot\\PCAT\\extlinux.conf": "bios-config",
     "Windows\\System32\\osdlab\\root.squashfs": "root",
     "Windows\\System32\\osdlab\\setup.zip": "setup",
     **{
@@ -132,7 +136,7 @@ def _over_time(timeline: Timeline, limit: float) -> LabError | None:
 def _site(loaded: LoadedScenario, settings: Settings) -> Site:
     """What the site really offers, as it was built last; what was never built is modelled."""
     images = known_images(settings.cache)
-    wanted = {"boot-file", *(source for source in loaded.content.values() if isinstance(source, str))}
+    wanted = {*BOOT_IMAGES, *(source for source in loaded.content.values() if isinstance(source, str))}
     if wanted <= images.keys():
         return site_of(loaded, settings, images)
     return _modelled_site(loaded, settings)
@@ -169,16 +173,18 @@ def _file(file: ContentFile, site: Site, package: str, source: str | Path, setti
 
 
 def _artifacts(wim: Path | None, sha256: str, settings: Settings) -> Mapping[str, Blob]:
-    """Size and hash of the reference image's built files, remembered by the image's own hash."""
-    if wim is None:
-        return {
-            artifact: Blob(1, hashlib.sha256(artifact.encode()).hexdigest())
-            for artifact in _ARTIFACTS.values()
-        }
+    """Size and hash of the reference image's built files, remembered by the image's own hash.
+
+    What an image of an older build does not have is modelled, as everything is without an image.
+    """
+    known: dict[str, list[Any]] = {}
     remembered = settings.cache / f"wim-{sha256[:16]}.json"
-    if remembered.exists():
+    if wim is not None and remembered.exists():
         known = json.loads(remembered.read_text(encoding="utf-8"))
-    else:
+    elif wim is not None:
         known = {file.path: [file.size, file.sha256] for file in read_files(wim)}
         write_whole(remembered, json.dumps(known))
-    return {_ARTIFACTS[path]: Blob(*values) for path, values in known.items() if path in _ARTIFACTS}
+    modelled = {
+        artifact: Blob(1, hashlib.sha256(artifact.encode()).hexdigest()) for artifact in _ARTIFACTS.values()
+    }
+    return modelled | {_ARTIFACTS[path]: Blob(*values) for path, values in known.items() if path in _ARTIFACTS}

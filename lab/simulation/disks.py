@@ -111,13 +111,15 @@ class Files:
 
 @dataclass
 class Volume:
-    """A formatted partition. ``registry``: key in lower case -> (key as written, values)."""
+    """A formatted partition. ``registry``: key in lower case -> (key as written, values); ``active``: the
+    flag of an MBR."""
 
     disk: int
     partition: int
     type: str
     file_system: str
     label: str
+    active: bool = False
     files: Files = field(default_factory=Files)
     registry: dict[str, tuple[str, dict[str, list[Any]]]] = field(default_factory=dict)
 
@@ -167,6 +169,7 @@ class Disk:
                 item.type,
                 item.file_system,
                 item.label.upper()[:_FAT_LABEL] if item.file_system == "FAT32" else item.label,
+                item.bootable,
             )
             for item in partitions
             if item.file_system
@@ -207,13 +210,20 @@ def final_state(disks: Iterable[Disk], text_limit: int = 4 << 20) -> FinalState:
     disks = list(disks)
     volumes = [volume for disk in disks for volume in disk.volumes]
     ntfs = [volume for volume in volumes if volume.file_system == "NTFS"]
-    windows = next((volume for volume in ntfs if volume.holds_windows), ntfs[0] if ntfs else None)
+    windows = next((volume for volume in ntfs if volume.holds_windows), None)
+    if windows is None and ntfs:
+        windows = sorted(ntfs, key=lambda volume: volume.active)[0]
     system = next((volume for volume in volumes if volume.type == "EFI"), None)
+    active = next((volume for volume in volumes if volume.active and volume is not windows), None)
     names: dict[str, str] = {}
     files: dict[str, FileState] = {}
     for volume in volumes:
         place = f"{volume.disk},{volume.partition}"
-        name = "C:" if volume is windows else "EFI:" if volume is system else f"{place}:"
+        name = f"{place}:"
+        for known, own in (("C:", windows), ("EFI:", system), ("SYSTEM:", active)):
+            if volume is own:
+                name = known
+                break
         names[name] = place
         for path, content in volume.files.items():
             if content is None:

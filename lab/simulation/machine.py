@@ -1,7 +1,9 @@
 """The modelled machine: its memory and disks, its drive letters, and what its firmware starts.
 
-Firmware rules (documented, and observed with OVMF): a boot entry for the next start only, then the entries
+UEFI's rules (documented, and observed with OVMF): a boot entry for the next start only, then the entries
 that were put first, then the boot order. A disk starts when its EFI system partition holds a loader.
+BIOS' rules: the boot order. A disk starts when its active partition has the boot loader, which takes a staged
+boot image once, then the deployed system, and hands back to the BIOS when there is neither.
 """
 
 from __future__ import annotations
@@ -21,6 +23,16 @@ LOADER_PLACES = ("EFI\\Microsoft\\Boot\\bootmgfw.efi", "EFI\\Boot\\bootx64.efi")
 
 #: Where a staged boot image lies on the EFI system partition.
 STAGED_PLACE = "EFI\\osdlab\\labpe.efi"
+
+#: The same for BIOS, on the active partition: what the image brings -> its place, the loader, a staged image.
+BIOS_SOURCE = "Windows\\Boot\\PCAT"
+BIOS_PLACES = {
+    "bootmgr": "bootmgr",
+    "bootmgr.img": "Boot\\bootmgr.img",
+    "extlinux.conf": "Boot\\extlinux.conf",
+}
+BIOS_LOADER = ("Boot\\ldlinux.sys", "Boot\\ldlinux.c32")
+BIOS_STAGED = ("Boot\\labpe.krn", "Boot\\labpe.img", "Boot\\labpe.conf")
 
 Start = Literal["pxe", "staged", "disk", "nothing"]
 
@@ -57,6 +69,8 @@ class Machine:
 
     def start(self) -> Start:
         """What the firmware starts now. The entry for one start is used up."""
+        if self.spec.firmware == "bios":
+            return self._bios_start()
         once, self.next_start = self.next_start, None
         if once and self._file(once):
             return "staged"
@@ -77,6 +91,25 @@ class Machine:
             for volume in disk.volumes
         )
 
+    def _bios_start(self) -> Start:
+        for device in self.spec.boot_order:
+            if device == "network" and any(nic.pxe for nic in self.spec.nics):
+                return "pxe"
+            loads = self._active_with_loader() if device == "disk" else None
+            if loads is None:
+                continue
+            once, self.next_start = self.next_start, None
+            if once and self._file(once):
+                return "staged"
+            if all(path in loads.files for path in BIOS_PLACES.values()):
+                return "disk"
+        return "nothing"
+
+    def _active_with_loader(self) -> Volume | None:
+        """The active partition of the first disk, which is the one a BIOS starts, if it can be started."""
+        volumes = self.disks[0].volumes if self.disks else []
+        return next((item for item in volumes if item.active and BIOS_LOADER[0] in item.files), None)
+
     def _fallback_loader(self) -> bool:
         return any(
             LOADER_PLACES[1] in volume.files
@@ -86,13 +119,19 @@ class Machine:
         )
 
     def ntfs(self) -> list[Volume]:
-        """The NTFS volumes in the order of disks and partitions, recovery ones left out."""
-        return [
-            volume
-            for disk in self.disks
-            for volume in disk.volumes
-            if volume.file_system == "NTFS" and volume.type != "Recovery"
-        ]
+        """The NTFS volumes that get letters, in the order of disks and partitions: not the recovery and the
+        hidden ones, and not an active one beside others."""
+        found = []
+        for disk in self.disks:
+            data = [item.number for item in disk.partitions if item.type not in ("Recovery", "Hidden")]
+            found += [
+                volume
+                for volume in disk.volumes
+                if volume.file_system == "NTFS"
+                and volume.partition in data
+                and (not volume.active or len(data) == 1)
+            ]
+        return found
 
     def windows(self) -> Volume | None:
         """The volume that holds a system which can start."""
@@ -131,11 +170,13 @@ class Machine:
         return None if files is None or path[2:3] not in ("", "\\", "/") else (files, below(path))
 
     def system_partition(self, letter: str) -> Volume | None:
-        """The EFI system partition on the disk of a volume."""
+        """What the firmware starts from on a volume's disk: the EFI system partition, or the active one."""
         volume = self.letters.get(letter.upper())
         if volume is None:
             return None
         volumes = self.disks[volume.disk].volumes
+        if self.spec.firmware == "bios":
+            return next((item for item in volumes if item.active), None)
         return next((item for item in volumes if item.type == "EFI" and item.file_system == "FAT32"), None)
 
     def data_path(self) -> str:

@@ -17,12 +17,22 @@ from lab.guest.place import Place
 from lab.sequence import effects
 from lab.sequence.effects import Effect, Outcome
 from lab.simulation.disks import Blob, Content, Files, Growing
-from lab.simulation.machine import LOADER_PLACES, LOADER_SOURCE, STAGED_PLACE, Entry, Machine, join
+from lab.simulation.machine import (
+    BIOS_LOADER,
+    BIOS_PLACES,
+    BIOS_SOURCE,
+    BIOS_STAGED,
+    LOADER_PLACES,
+    LOADER_SOURCE,
+    STAGED_PLACE,
+    Entry,
+    Machine,
+    join,
+)
 from lab.simulation.site import ModelSite, SimFile, SimImage
 
 FILE_NOT_FOUND = 0x80070002
 PATH_NOT_FOUND = 0x80070003
-NOT_SUPPORTED = 0x80070032
 INVALID_PARAMETER = 0x80070057
 INVALID_NAME = 0x8007007B
 TIMED_OUT = 0x800705B4
@@ -228,8 +238,8 @@ class ModelPerformer:
         return _modelled(value={"image_name": image.name, "architecture": image.architecture})
 
     def _install_boot_files(self, effect: effects.InstallBootFiles) -> Outcome:
-        if self._machine.spec.firmware != "uefi":
-            return _modelled(NOT_SUPPORTED, "the lab installs boot files for UEFI firmware only")
+        if self._machine.spec.firmware == "bios":
+            return self._install_bios_files(effect)
         files = self._machine.files(effect.volume)
         loader = files.get(LOADER_SOURCE) if files else None
         if loader is None:
@@ -244,9 +254,24 @@ class ModelPerformer:
         self._machine.first = Entry(system.disk, system.partition, LOADER_PLACES[0])
         return _modelled()
 
+    def _install_bios_files(self, effect: effects.InstallBootFiles) -> Outcome:
+        files = self._machine.files(effect.volume)
+        found = {}
+        for name, place in BIOS_PLACES.items():
+            content = files.get(f"{BIOS_SOURCE}\\{name}") if files else None
+            if content is None:
+                return _modelled(FILE_NOT_FOUND, f"there is no {effect.volume}\\{BIOS_SOURCE}\\{name}")
+            found[place] = content
+        system = self._machine.system_partition(effect.volume)
+        if system is None:
+            return _modelled(PATH_NOT_FOUND, f"there is no active partition on the disk of {effect.volume}")
+        for place, content in found.items():
+            system.files.put(place, content)
+        for place in BIOS_LOADER:
+            system.files.put(place, Blob(1))
+        return _modelled()
+
     def _stage(self, effect: effects.StageBootImage) -> Outcome:
-        if self._machine.spec.firmware != "uefi":
-            return _modelled(NOT_SUPPORTED, "the lab stages boot images for UEFI firmware only")
         place = self._machine.locate(effect.folder)
         inside = sorted(place[0].under(place[1]), key=lambda item: item[0]) if place else []
         images = [data for name, data in inside if name.casefold().endswith(".efi") and "\\" not in name]
@@ -254,11 +279,20 @@ class ModelPerformer:
             return _modelled(
                 FILE_NOT_FOUND, f"boot image {effect.package} has no EFI executable in {effect.folder}"
             )
+        bios = self._machine.spec.firmware == "bios"
         system = self._machine.system_partition(effect.folder[:2])
         if system is None:
+            kind = "active" if bios else "EFI system"
             return _modelled(
-                PATH_NOT_FOUND, f"there is no EFI system partition on the disk of {effect.folder[:2]}"
+                PATH_NOT_FOUND, f"there is no {kind} partition on the disk of {effect.folder[:2]}"
             )
+        if bios:
+            for path in (*BIOS_LOADER, *BIOS_STAGED):
+                system.files.put(path, Blob(1))
+            if BIOS_PLACES["extlinux.conf"] not in system.files:
+                system.files.put(BIOS_PLACES["extlinux.conf"], Blob(1))
+            self._machine.next_start = Entry(system.disk, system.partition, BIOS_STAGED[0])
+            return _modelled()
         system.files.put(STAGED_PLACE, images[0])
         self._machine.next_start = Entry(system.disk, system.partition, STAGED_PLACE)
         return _modelled()

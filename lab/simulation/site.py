@@ -83,13 +83,20 @@ class SimContent:
 
 @dataclass(frozen=True)
 class SimSite:
-    """The site and its network. ``boot_files``: boot file -> size in bytes, the first is the boot image's;
-    ``script``: what iPXE gets by TFTP; ``policy_status``: what a request for policy is answered."""
+    """The site and its network. ``boot_files``: boot file -> size in bytes, the first is for UEFI, the others
+    (kernel, initrd) for BIOS; ``script``: what iPXE gets by TFTP; ``policy_status``: what a request for
+    policy is answered."""
 
     machine_name: str = ""
     boot_image: str = ""
     client_package: str = ""
-    boot_files: Mapping[str, int] = field(default_factory=lambda: {"labpe-x64.efi": 45_000_000})
+    boot_files: Mapping[str, int] = field(
+        default_factory=lambda: {
+            "labpe-x64.efi": 45_000_000,
+            "labpe-x64.krn": 8_000_000,
+            "labpe-x64.img": 37_000_000,
+        }
+    )
     script: str = "boot.ipxe"
     policy_status: int = 200
     at_end: str = "power-off"
@@ -116,10 +123,14 @@ class ModelSite:
         self._timeline = timeline
         self._clock = clock
 
-    def boot_file(self) -> bool:
-        """iPXE's request for the boot image. Whether it came."""
-        name, size = next(iter(self.site.boot_files.items()), ("", 0))
-        return self._answer(f"/boot/{name}", 200 if name else 404, size) == 200
+    def boot_file(self, firmware: str) -> bool:
+        """iPXE's requests for the boot image. Whether it came."""
+        names = list(self.site.boot_files)
+        wanted = names[:1] if firmware == "uefi" else names[1:]
+        return all(
+            self._answer(f"/boot/{name}", 200 if name else 404, self.site.boot_files.get(name, 0)) == 200
+            for name in wanted or [""]
+        )
 
     def policy(self, mac: str, size: int) -> int:
         """The request for policy, ``size`` bytes of it; the status."""

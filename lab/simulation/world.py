@@ -194,7 +194,7 @@ class World:
         self._say("dhcp", "boot-file", mac=mac, file=site.script)
         self._clock.pause(SECONDS["tftp"])
         self._say("tftp", "sent", phase="boot-file", file=site.script, address=site.client)
-        if not self._site.boot_file():
+        if not self._site.boot_file(self._spec.firmware):
             raise self._stall("the transfer of the boot file to go on", "the boot image is not there")
         self._phase("pe-kernel")
         self._clock.pause(SECONDS["kernel"])

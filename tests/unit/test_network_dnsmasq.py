@@ -121,7 +121,20 @@ def test_the_script_tries_four_times_and_says_that_it_gives_up() -> None:
     lines = boot_script("labpe-x64.efi").splitlines()
     assert lines[0] == "#!ipxe"
     assert sum(line.startswith("chain --autofree http://10.77.0.1/boot/labpe-x64.efi") for line in lines) == 4
-    assert lines[-2:] == [f"echo {GAVE_UP} http://10.77.0.1/boot/labpe-x64.efi", "exit 1"]
-    assert all("||" in line for line in lines if line.startswith("chain")), (
+    uefi, bios = lines[: lines.index(":bios")], lines[lines.index(":bios") :]
+    assert uefi[1] == "iseq ${platform} efi || goto bios"
+    assert uefi[-2:] == [f"echo {GAVE_UP} http://10.77.0.1/boot/labpe-x64.efi", "exit 1"]
+    assert bios[-2:] == [f"echo {GAVE_UP} http://10.77.0.1/boot/labpe-x64.krn", "exit 1"]
+    assert all("||" in line for line in lines if line.startswith(("chain", "kernel"))), (
         "a failure must not end the script"
     )
+
+
+def test_a_bios_machine_starts_the_kernel_with_its_command_line() -> None:
+    lines = boot_script(command_line="console=ttyS0 quiet").splitlines()
+    kernels = [line for line in lines if line.startswith("kernel ")]
+    boot = "http://10.77.0.1/boot"
+    assert kernels[0] == (
+        f"kernel {boot}/labpe-x64.krn console=ttyS0 quiet && initrd {boot}/labpe-x64.img && boot ||"
+    )
+    assert len(kernels) == 4 and lines.index(kernels[0]) > lines.index(":bios")

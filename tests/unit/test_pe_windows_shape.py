@@ -51,7 +51,15 @@ def test_a_value_of_an_unknown_type_is_refused() -> None:
 
 def test_every_artifact_of_the_shape_is_known_and_every_hive_has_its_file() -> None:
     artifacts = {file.artifact for file in shape.FILES if file.artifact}
-    assert artifacts == {"loader", "root", "setup", *(f"hive:{name}" for name in shape.HIVES)}
+    assert artifacts == {
+        "loader",
+        "bios-kernel",
+        "bios-initrd",
+        "bios-config",
+        "root",
+        "setup",
+        *(f"hive:{name}" for name in shape.HIVES),
+    }
     folders = {folder.lower() for folder in shape.FOLDERS}
     for file in shape.FILES:
         parent = file.path.rsplit("\\", 1)[0].lower()

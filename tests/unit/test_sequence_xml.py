@@ -230,6 +230,7 @@ def test_the_sample_deploys_a_machine() -> None:
     assert told.finished.result == "success" and world.restarts == ["HD", "HD"]
     assert told.steps() == {
         "Restart in Windows PE": "skipped",
+        "Partition Disk 0 - BIOS": "skipped",
         "Partition Disk 0 - UEFI": "success",
         "Set the deployment's kind": "success",
         "Note the computer in Windows PE": "success",
