@@ -187,4 +187,6 @@ def _artifacts(wim: Path | None, sha256: str, settings: Settings) -> Mapping[str
     modelled = {
         artifact: Blob(1, hashlib.sha256(artifact.encode()).hexdigest()) for artifact in _ARTIFACTS.values()
     }
-    return modelled | {_ARTIFACTS[path]: Blob(*values) for path, values in known.items() if path in _ARTIFACTS}
+    return modelled | {
+        _ARTIFACTS[path]: Blob(*values) for path, values in known.items() if path in _ARTIFACTS
+    }
