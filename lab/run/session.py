@@ -7,6 +7,7 @@ All methods are called from one thread; other threads only put ``Seen`` values i
 from __future__ import annotations
 
 import json
+import math
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -31,6 +32,8 @@ from lab.timeline import Event, Timeline
 _PROMPT_AFTER = 1.0
 #: Seconds that what the agent wrote last may take to arrive after the machine is off.
 _DRAIN = 2.0
+#: Seconds, before the host's factor, in which SeaBIOS resets a machine again for one restart (seen: 0.9).
+_BIOS_RESETS = 2.0
 #: Bytes within a phase's limit that count as a transfer going on: no retry of DHCP amounts to that.
 _MUCH = 256 * 1024
 #: Observations that say nothing about the machine getting on.
@@ -88,7 +91,7 @@ class MachineSession:
         self._last: Event | None = None
         self._last_signal: Event | None = None
         self._phase = self._phase_before = "off"
-        self._restart_target = ""
+        self._restart_target, self._restart_until = "", math.inf
         self._ended = False
         self._screens, self._picture = 0, b""
         self._collected = False
@@ -141,10 +144,10 @@ class MachineSession:
 
     def _take(self, seen: Seen) -> None:
         data = dict(seen.data)
-        phase = next_phase(self._phase, seen, restart_target=self._restart_target)
+        phase = next_phase(self._phase, seen, restart_target=self._announced)
         changed = phase is not None and phase != self._phase
         if seen.source == "hypervisor" and seen.kind == "reset":
-            data["expected"] = bool(self._restart_target)
+            data["expected"] = bool(self._announced)
         event = self._event(seen.source, seen.kind, data, phase=phase, source_time=seen.source_time)
         if seen.source not in _NO_PROGRESS:
             self._progress_at = self._clock.now()
@@ -162,6 +165,7 @@ class MachineSession:
                 self._write_record(seen.data)
             case "agent", "restart":
                 self._restart_target = str(seen.data.get("target") or "HD")
+                self._restart_until = math.inf
             case "agent", "lab-error":
                 message = str(seen.data.get("message") or "the agent says that the lab is at fault")
                 raise LabFault(message, hint=str(seen.data.get("hint") or ""))
@@ -186,9 +190,16 @@ class MachineSession:
     def _reset(self) -> None:
         for noise in self._agent.restarted():
             self._take(noise)
-        if not self._restart_target and not self._ended:
+        if not self._announced and not self._ended:
             self._event("lab", "unexpected-reset", {"phase_before": self._phase_before})
-        self._restart_target = ""  # one announcement, one reset
+        if self._restart_until == math.inf:  # one announcement, one restart
+            several = self._plan.spec.firmware == "bios"
+            self._restart_until = self._clock.now() + _BIOS_RESETS * self._patience.factor * several
+
+    @property
+    def _announced(self) -> str:
+        """Where a reset that comes now was announced to lead; "" when it was not."""
+        return self._restart_target if self._clock.now() < self._restart_until else ""
 
     def _firmware_says(self, text: str) -> None:
         if self._phase not in ("firmware", "dhcp", "boot-file", "disk-boot"):

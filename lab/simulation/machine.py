@@ -33,6 +33,10 @@ BIOS_PLACES = {
 }
 BIOS_LOADER = ("Boot\\ldlinux.sys", "Boot\\ldlinux.c32")
 BIOS_STAGED = ("Boot\\labpe.krn", "Boot\\labpe.img", "Boot\\labpe.conf")
+#: The boot loader's configuration where only a staged boot image is there.
+BIOS_NOTHING_YET = (
+    b"SERIAL 0 115200\nDEFAULT next\nPROMPT 0\nLABEL next\n  LOCALBOOT -1\nINCLUDE labpe.conf\n"
+)
 
 Start = Literal["pxe", "staged", "disk", "nothing"]
 

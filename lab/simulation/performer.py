@@ -19,6 +19,7 @@ from lab.sequence.effects import Effect, Outcome
 from lab.simulation.disks import Blob, Content, Files, Growing
 from lab.simulation.machine import (
     BIOS_LOADER,
+    BIOS_NOTHING_YET,
     BIOS_PLACES,
     BIOS_SOURCE,
     BIOS_STAGED,
@@ -290,7 +291,7 @@ class ModelPerformer:
             for path in (*BIOS_LOADER, *BIOS_STAGED):
                 system.files.put(path, Blob(1))
             if BIOS_PLACES["extlinux.conf"] not in system.files:
-                system.files.put(BIOS_PLACES["extlinux.conf"], Blob(1))
+                system.files.put(BIOS_PLACES["extlinux.conf"], BIOS_NOTHING_YET)
             self._machine.next_start = Entry(system.disk, system.partition, BIOS_STAGED[0])
             return _modelled()
         system.files.put(STAGED_PLACE, images[0])

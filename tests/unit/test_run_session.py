@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
@@ -152,6 +152,24 @@ def test_bytes_on_their_way_are_progress_though_nothing_is_logged(make: Callable
     passed[0] += 600  # a retry of DHCP is no transfer
     with pytest.raises(PhaseTimeout):
         lab.session.check()
+
+
+def test_the_resets_of_a_bios_for_one_restart_are_one_restart(make: Callable[..., Lab]) -> None:
+    """SeaBIOS finds that the machine ran before, and resets it again by itself (observed)."""
+    lab = make()
+    lab.session._plan = replace(lab.session._plan, spec=replace(SPEC, firmware="bios"))
+    lab.session.power_on()
+    lab.take_in()
+    lab.session.observe(Seen("PC-1", "agent", "restart", {"target": "HD"}))
+    for pause in (0.0, 0.9, 5.0):
+        lab.clock.pause(pause)
+        lab.session.observe(Seen("PC-1", "hypervisor", "reset", {}))
+    assert [(e.data["expected"], e.phase) for e in lab.events("hypervisor", "reset")] == [
+        (True, "disk-boot"),
+        (True, "disk-boot"),
+        (False, "firmware"),
+    ]
+    assert len(lab.events("lab", "unexpected-reset")) == 1
 
 
 def test_an_announced_reset_is_expected_once(make: Callable[..., Lab]) -> None:

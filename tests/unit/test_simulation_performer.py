@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -244,3 +245,32 @@ def test_cleaning_up_moves_logs_and_removes_the_data_folder() -> None:
     files = final_state(world.machine.disks).files
     assert "C:\\Windows\\CCM\\Logs\\other.log" in files
     assert not [path for path in files if "_SMSTaskSequence" in path]
+
+
+def test_a_bios_machine_starts_what_stands_on_its_active_partition() -> None:
+    world = World()
+    world.machine.spec = replace(world.machine.spec, firmware="bios")
+    active = Partition(1, "Primary", MIB, 100 * MIB, "NTFS", "System Reserved", bootable=True)
+    layout = (active, Partition(2, "Primary", 101 * MIB, 800 * MIB, "NTFS", "Windows", letter="C:"))
+    world.do(PartitionDisk(0, "MBR", layout))
+    assert world.do(GatherFacts()).value["uefi"] is False
+    assert world.machine.start() == "pxe"
+    assert world.do(InstallBootFiles("C:")).code == 0x80070002
+    assert world.do(DownloadContent("LAB00002", "C:\\_SMSTaskSequence\\WinPE")).ok
+    assert world.do(StageBootImage("LAB00002", "C:\\_SMSTaskSequence\\WinPE")).ok
+    assert [world.machine.start() for _ in range(2)] == ["staged", "pxe"], "once, and nothing is deployed"
+    for name in ("bootmgr", "bootmgr.img", "extlinux.conf"):
+        world.do(WriteFile(f"C:\\Windows\\Boot\\PCAT\\{name}", name))
+    assert world.do(InstallBootFiles("C:")).ok
+    assert world.do(StageBootImage("LAB00002", "C:\\_SMSTaskSequence\\WinPE")).ok
+    assert [world.machine.start() for _ in range(3)] == ["staged", "disk", "disk"]
+    world.machine.power_cycle()
+    world.machine.give_letters()
+    assert [volume.partition for volume in world.machine.letters.values()] == [2]
+    final = final_state(world.machine.disks)
+    assert final.volumes == {"SYSTEM:": "0,1", "C:": "0,2"}
+    assert final.files["SYSTEM:\\bootmgr"].text == "bootmgr"
+    world.do(PartitionDisk(0, "MBR", (replace(active, bootable=False), layout[1])))
+    assert world.do(StageBootImage("LAB00002", "C:\\p")).code == 0x80070002
+    world.do(DownloadContent("LAB00002", "C:\\p"))
+    assert world.do(StageBootImage("LAB00002", "C:\\p")).code == 0x80070003
