@@ -134,7 +134,8 @@ class InstallBootFiles(Effect):
     """Make ``volume`` (holding ``Windows\\Boot``) what the firmware starts, as bcdboot does.
 
     UEFI: the loader goes to ``\\EFI\\Microsoft\\Boot\\bootmgfw.efi`` and ``\\EFI\\Boot\\bootx64.efi`` of the
-    EFI system partition of the volume's disk.
+    EFI system partition of the volume's disk. BIOS: what is below ``\\Windows\\Boot\\PCAT`` goes to the
+    active partition of that disk, with a boot sector.
     """
 
     volume: str
