@@ -214,6 +214,25 @@ def test_partitions_file_systems_and_labels(state: FinalState) -> None:
     assert state.volumes == {"EFI:": "0,1", "C:": "0,3"}
 
 
+def test_the_active_partition_of_an_mbr_disk_has_a_name_of_its_own(tmp_path: Path) -> None:
+    disk, ntfs = tmp_path / "disk", tmp_path / "ntfs"
+    start, sectors = 2048, 8192
+    run("truncate", "-s", str(sectors * 512), ntfs)
+    run("mkntfs", "-F", "-Q", "-q", "-L", "System Reserved", "-p", "2048", "-H", "255", "-S", "63", ntfs)
+    for count, volumes in ((2, {"SYSTEM:": "0,1", "C:": "0,2"}), (1, {"C:": "0,1"})):
+        rows = [(0 if number else 0x80, 7, start + number * sectors, sectors) for number in range(count)]
+        table = b"".join(struct.pack("<B3xB3xII", *row) for row in rows).ljust(64, b"\0")
+        content = bytes(446) + table + b"\x55\xaa" + bytes((start - 1) * 512) + ntfs.read_bytes() * count
+        disk.write_bytes(content)
+        state = read([disk])
+        assert state.volumes == volumes
+        (found,) = state.disks
+        assert [(p.type, p.file_system, p.bootable) for p in found.partitions] == [
+            ("Primary", "NTFS", number == 0) for number in range(count)
+        ]
+        assert found.style == "MBR" and found.partitions[0].label == "System Reserved"
+
+
 def test_files_their_hashes_and_text(state: FinalState) -> None:
     unattend = state.files["C:\\Windows\\Panther\\unattend.xml"]
     assert unattend.text == UNATTEND
