@@ -13,6 +13,8 @@ from lab.clock import VirtualClock
 from lab.errors import LabError, LabFault, PhaseTimeout
 from lab.files import write_whole
 from lab.guest.doubles import Double, UnansweredCommand, suggestion
+from lab.pe.boot import bios_configuration
+from lab.pe.recipe import read_recipe
 from lab.run.conversation import OnEvent
 from lab.run.messages import error_message
 from lab.run.prepare import BOOT_IMAGES, MACHINE_NAME, Site, first_variables, identity, known_images, site_of
@@ -184,9 +186,9 @@ def _artifacts(wim: Path | None, sha256: str, settings: Settings) -> Mapping[str
     elif wim is not None:
         known = {file.path: [file.size, file.sha256] for file in read_files(wim)}
         write_whole(remembered, json.dumps(known))
-    modelled = {
-        artifact: Blob(1, hashlib.sha256(artifact.encode()).hexdigest()) for artifact in _ARTIFACTS.values()
-    }
+    modelled = {name: Blob(1, hashlib.sha256(name.encode()).hexdigest()) for name in _ARTIFACTS.values()}
+    config = bios_configuration(read_recipe())  # known without any build
+    modelled["bios-config"] = Blob(len(config), hashlib.sha256(config).hexdigest())
     return modelled | {
         _ARTIFACTS[path]: Blob(*values) for path, values in known.items() if path in _ARTIFACTS
     }

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from pathlib import Path
 
 import yaml
 
 from lab.errors import LabFault, PhaseTimeout
+from lab.pe.boot import bios_configuration
+from lab.pe.recipe import read_recipe
 from lab.run.prepare import read_checked_sequence
-from lab.run.simulated import rehearse, simulate_into
+from lab.run.simulated import _artifacts, rehearse, simulate_into
 from lab.scenario.loader import load_scenarios
 from lab.settings import Settings
 
@@ -47,3 +51,14 @@ def test_a_rehearsal_offers_all_missing_doubles_at_once_and_they_can_be_pasted(t
     assert rehearsed(tmp_path, pasted) is None
     one = rehearsed(tmp_path, pasted[: pasted.rindex("  - command")])
     assert one is not None and one.message.startswith("step 'Note the end'")
+
+
+def test_an_image_of_an_older_build_lacks_nothing_and_the_boot_configuration_is_known(tmp_path: Path) -> None:
+    (tmp_path / "cache").mkdir()
+    remembered = {"Windows\\Boot\\EFI\\bootmgfw.efi": [7, "aa"]}
+    (tmp_path / "cache" / "wim-0123456789abcdef.json").write_text(json.dumps(remembered))
+    settings = Settings(tmp_path, tmp_path / "cache", tmp_path)
+    found = _artifacts(tmp_path / "old.wim", "0123456789abcdef", settings)
+    assert found["loader"].size == 7 and found["bios-kernel"].sha256
+    config = bios_configuration(read_recipe())
+    assert found["bios-config"].sha256 == hashlib.sha256(config).hexdigest()
