@@ -81,7 +81,9 @@ def _lines(record: RunRecord, width: int, verbose: bool) -> list[_Line]:
     if record.outcome is not Outcome.PASSED:
         # What the simulator shows too is found quickest there; a lab that broke has to be tried as it was.
         fidelity = "sim" if record.error is None else record.fidelity
-        lines += _field("again", f"osdlab run {record.path} --fidelity {fidelity}", width, wrap=False)
+        lines += _field(
+            "again", f"osdlab run {record.arguments or record.path} --fidelity {fidelity}", width, wrap=False
+        )
     if verbose:
         for verdict in record.verdicts:
             mark, style = _MARKS[verdict.status]
