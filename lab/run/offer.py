@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
+from lab.scenario.loader import LoadedScenario
+from lab.scenario.schema import BUILT_IN_CONTENT
 from lab.sequence.model import Step, TaskSequence
 from lab.sequence.steps.image import options
 
@@ -48,6 +52,25 @@ def offer(
     more = [part for option, values in pairs for name, value in values.items()
             for part in (option, f"{name}={value}")]  # fmt: skip
     return f"osdlab run {arguments} {shlex.join(more)}"
+
+
+def as_scenario(loaded: LoadedScenario) -> str:
+    """A scenario file that says what the command line said; doubles can be added to its end."""
+    scenario = loaded.scenario
+    content = {
+        package: source if source in BUILT_IN_CONTENT else str(Path(source).absolute())
+        for package, source in scenario.content.items()
+    }
+    lines = [
+        f"scenario: {json.dumps(loaded.title, ensure_ascii=False)}",
+        f"machine: {json.dumps(scenario.machine)}",
+        f"sequence: {json.dumps(str(loaded.sequence_path.absolute()), ensure_ascii=False)}",
+    ]
+    for key, values in (("variables", scenario.variables), ("content", content)):
+        if values:
+            lines.append(f"{key}:")
+            lines += [f"  {name}: {json.dumps(value, ensure_ascii=False)}" for name, value in values.items()]
+    return "\n".join([*lines, "expect:", "  result: success"]) + "\n"
 
 
 def _image(step: Step) -> str:

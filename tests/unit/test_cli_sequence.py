@@ -93,6 +93,26 @@ def test_a_sequence_that_fails_is_told_with_the_line_to_run_it_again(run: Run, e
     assert told.offered()[:2] == ["--sequence", str(export)] and "XYZ00A01=missing" in told.offered()
 
 
+def test_a_command_without_a_double_is_told_with_a_scenario_file_to_save(
+    run: Run, export: Path, tmp_path: Path
+) -> None:
+    export.write_text(
+        export.read_text().replace(
+            "</sequence>",
+            '<step type="SMS_TaskSequence_RunCommandLineAction" name="Only on Windows">'
+            "<action>smsswd.exe /run: setup.exe /quiet</action></step></sequence>",
+        )
+    )
+    told = run(*run("--sequence", export, "--machine", "uefi-x64").offered())
+    assert told.code == 4
+    lines = [line[13:] for line in told.out.splitlines()]
+    text = "\n".join(lines[lines.index(next(line for line in lines if line.startswith("scenario: "))) :])
+    saved = tmp_path / "saved.yaml"
+    saved.write_text(text[: text.index("    exit: 0")] + "    exit: 0\n", encoding="utf-8")
+    again = run(saved)
+    assert again.code == 0, again.out + saved.read_text()
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
