@@ -70,7 +70,8 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
     if file_path.suffix not in (".yaml", ".yml"):
         return None
-    if not (parent.session.isinitpath(file_path) or _among_scenarios(file_path) or _says_so(file_path)):
+    named = parent.session.isinitpath(file_path)
+    if not (named or _among_scenarios(file_path, parent.config.rootpath) or _says_so(file_path)):
         return None
     from lab.pytest_plugin.items import ScenarioFile
 
@@ -78,9 +79,10 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Col
     return made
 
 
-def _among_scenarios(path: Path) -> bool:
-    """Whether it lies in a folder ``scenarios``: there a file whose first key is misspelt is an error too."""
-    folders = path.parts[:-1]
+def _among_scenarios(path: Path, root: Path) -> bool:
+    """Whether it lies in a folder ``scenarios`` of the project (or the project is one): there a file whose
+    first key is misspelt is an error too."""
+    folders = (path.relative_to(root.parent) if path.is_relative_to(root) else path).parts[:-1]
     if "scenarios" not in folders:
         return False
     below = folders[len(folders) - folders[::-1].index("scenarios") :]

@@ -184,6 +184,16 @@ def test_yaml_that_is_no_scenario_is_left_alone(suite: Suite, pytester: pytest.P
     suite.run(".", "--fidelity=sim").assert_outcomes(passed=2)
 
 
+def test_a_project_below_a_folder_of_that_name_is_no_scenario(
+    suite: Suite, pytester: pytest.Pytester
+) -> None:
+    project = suite.folder / "project"
+    project.mkdir()
+    (project / "pytest.ini").write_text("[pytest]\n")
+    (project / "compose.yaml").write_text("services: {}\n")
+    suite.run(str(project)).assert_outcomes()
+
+
 def test_the_same_clause_twice_makes_two_names(suite: Suite) -> None:
     twice = "  log:\n    - contains: The task execution\n    - contains: The task execution\n"
     suite.write(text=SCENARIO + twice)
