@@ -37,6 +37,7 @@ from lab.report.summary import render_rich, render_total
 from lab.run.doctor import examine
 from lab.run.front import run_scenario
 from lab.run.prepare import check_content, make_plan, read_checked_sequence
+from lab.scenario.commandline import command_line_scenario
 from lab.scenario.loader import LoadedScenario, load_scenarios
 from lab.scenario.schema import Scenario, Template
 from lab.sequence.variables import Variables
@@ -63,7 +64,14 @@ def osdlab(context: click.Context) -> None:
 
 
 @osdlab.command()
-@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("paths", nargs=-1, type=click.Path(path_type=Path))
+@click.option("--sequence", type=click.Path(path_type=Path, exists=True, dir_okay=False),
+              help="Instead of scenarios: an exported task sequence that is to succeed.")  # fmt: skip
+@click.option("--machine", metavar="TEMPLATE", help="With --sequence: a template of vm-templates/.")
+@click.option("--content", multiple=True, metavar="PACKAGE=WHAT",
+              help="With --sequence: reference-image, boot-image, client, missing, or a path.")  # fmt: skip
+@click.option("--variable", multiple=True, metavar="NAME=VALUE",
+              help="With --sequence: a variable of the device, before the first step.")  # fmt: skip
 @click.option("--fidelity", type=click.Choice(["vm", "sim"]), default="vm", show_default=True,
               help="vm: a real virtual machine; sim: the simulator.")  # fmt: skip
 @click.option("--keep", type=click.Choice(["on-failure", "always"]), default="on-failure", show_default=True,
@@ -71,12 +79,34 @@ def osdlab(context: click.Context) -> None:
 @click.option("-v", "--verbose", is_flag=True, help="Show every expectation, not only those that failed.")
 @click.pass_obj
 def run(
-    settings: Settings, paths: tuple[Path, ...], fidelity: Literal["vm", "sim"], keep: str, verbose: bool
+    settings: Settings,
+    paths: tuple[Path, ...],
+    sequence: Path | None,
+    machine: str | None,
+    content: tuple[str, ...],
+    variable: tuple[str, ...],
+    fidelity: Literal["vm", "sim"],
+    keep: str,
+    verbose: bool,
 ) -> int:
-    """Run scenarios (files, or folders of them) and judge them."""
+    """Run scenarios (files, or folders of them), or a task sequence alone, and judge them."""
     if keep == "always":
         settings = replace(settings, keep_disks=True)
-    scenarios = load_scenarios(paths, templates=settings.vm_templates)
+    if sequence is None:
+        if machine or content or variable:
+            raise click.UsageError("--machine, --content and --variable go with --sequence.")
+        if not paths:
+            raise click.UsageError("Say what to run: scenarios, or --sequence FILE --machine TEMPLATE.")
+        scenarios = load_scenarios(paths, templates=settings.vm_templates)
+    else:
+        if paths or not machine:
+            raise click.UsageError("--sequence goes with --machine, and without scenarios.")
+        scenarios = [
+            command_line_scenario(
+                sequence, machine, content=_pairs("--content", content),
+                variables=_pairs("--variable", variable), templates=settings.vm_templates,
+            )
+        ]  # fmt: skip
     _check_all(scenarios)
     records = []
     for loaded in scenarios:
@@ -145,6 +175,18 @@ def schema(what: str) -> int:
     """Print the JSON Schema of a file, for editors."""
     OUT.print_json(json.dumps(json_schema(Scenario if what == "scenario" else Template)))
     return EXIT_OK
+
+
+def _pairs(option: str, values: Iterable[str]) -> dict[str, str]:
+    pairs: dict[str, str] = {}
+    for text in values:
+        name, sign, value = text.partition("=")
+        if not (name and sign):
+            raise click.UsageError(f"{option} wants NAME=VALUE, not '{text}'.")
+        if name in pairs:
+            raise click.UsageError(f"{option} names '{name}' twice.")
+        pairs[name] = value
+    return pairs
 
 
 def _check_all(scenarios: Iterable[LoadedScenario]) -> None:

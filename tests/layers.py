@@ -20,7 +20,7 @@ LEVELS: tuple[frozenset[str], ...] = tuple(
         "judge",
         "run",
         "report",
-        "cli",
+        "cli pytest_plugin",
     )
 )
 #: Arrows between rooms of one line, or upwards, each named with its reason in docs/architecture.md.
@@ -39,6 +39,11 @@ HOMES: dict[str, frozenset[str]] = {
     "uvicorn": frozenset({"site"}),
     "rich": frozenset({"report", "cli"}),
     "click": frozenset({"cli"}),
+    "pytest": frozenset({"pytest_plugin"}),
+    "_pytest": frozenset({"pytest_plugin"}),
+    "xdist": frozenset({"pytest_plugin"}),
+    "allure": frozenset({"pytest_plugin"}),
+    "allure_commons": frozenset({"pytest_plugin"}),
 }
 #: Rooms that run in the guest or must stay pure: the standard library only.
 STANDARD_LIBRARY_ONLY = frozenset({"errors", "clock", "timeline", "sequence", "guest"})

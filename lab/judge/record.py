@@ -28,7 +28,8 @@ class RunRecord:
 
     run         the name of its folder
     folder      that folder as the user would write it: reports/<run>
-    path        the scenario file as the user gave it
+    path        the scenario file as the user gave it; without one, the sequence, and ``arguments`` has the
+                command line
     fidelity    "sim" or "vm"
     started     ISO 8601 UTC time of the first event, or ""; seconds: how long the run took on the wall clock
     machines    names, in the order of their first event
@@ -54,6 +55,7 @@ class RunRecord:
     severity: str = "normal"
     error: Mapping[str, Any] | None = None
     accelerator: Mapping[str, Any] = field(default_factory=dict)
+    arguments: str = ""
 
     @property
     def exit_code(self) -> int:
@@ -120,6 +122,7 @@ def build_record(
         severity=loaded.scenario.severity,
         error=_error(found, fault),
         accelerator=accelerator,
+        arguments=loaded.arguments,
     )
 
 

@@ -22,7 +22,7 @@ _Line = list[tuple[str, str]]
 
 def render(record: RunRecord, *, width: int = 100, verbose: bool = False) -> str:
     """The summary as plain text, without a final line end. ``verbose`` lists the expectations that held."""
-    return "\n".join("".join(text for text, _ in line).rstrip() for line in _lines(record, width, verbose))
+    return _plain(_lines(record, width, verbose))
 
 
 def render_rich(record: RunRecord, *, width: int = 100, verbose: bool = False) -> Text:
@@ -34,6 +34,20 @@ def render_rich(record: RunRecord, *, width: int = 100, verbose: bool = False) -
         for text, style in line:
             made.append(text, style=style or None)
     return made
+
+
+def render_verdict(record: RunRecord, verdict: Verdict, *, width: int = 100) -> str:
+    """What the summary says of one expectation that does not hold, or has no evidence; it stands alone."""
+    return _plain([*_verdict(record, verdict, width, set()), *_again(record, width)])
+
+
+def render_fault(record: RunRecord, *, width: int = 100) -> str:
+    """What the summary says of a lab that broke; "" when it did not."""
+    return _plain([*_fault(record, width), *_again(record, width)]) if record.error is not None else ""
+
+
+def _plain(lines: Iterable[_Line]) -> str:
+    return "\n".join("".join(text for text, _ in line).rstrip() for line in lines)
 
 
 def render_total(records: Sequence[RunRecord]) -> str:
@@ -62,10 +76,7 @@ def counts_text(counts: dict[str, int] | Iterable[tuple[str, int]]) -> str:
 
 def _lines(record: RunRecord, width: int, verbose: bool) -> list[_Line]:
     lines = [_headline(record, width)]
-    if record.error is not None:
-        lines += _field("broke", str(record.error["message"]), width)
-        lines += _hint(str(record.error["hint"]), width)
-        lines += _references(record, [int(record.error["seq"])] if record.error["seq"] else [], None)
+    lines += _fault(record, width)
     told = [verdict for verdict in record.verdicts if verdict.status != "held"]
     if record.error is not None:
         # What could not be seen because the lab broke is no news of its own.
@@ -79,14 +90,31 @@ def _lines(record: RunRecord, width: int, verbose: bool) -> list[_Line]:
     if len(told) > MAX_TOLD:
         lines += [[], *_field("", f"… and {len(told) - MAX_TOLD} more, in {record.folder}/run.json", width)]
     if record.outcome is not Outcome.PASSED:
-        # What the simulator shows too is found quickest there; a lab that broke has to be tried as it was.
-        fidelity = "sim" if record.error is None else record.fidelity
-        lines += _field("again", f"osdlab run {record.path} --fidelity {fidelity}", width, wrap=False)
+        lines += _again(record, width)
     if verbose:
         for verdict in record.verdicts:
             mark, style = _MARKS[verdict.status]
             lines.append([(f"  {mark} ", style), (verdict.expected, ""), (f"   {verdict.place}", "dim")])
     return lines
+
+
+def _fault(record: RunRecord, width: int) -> list[_Line]:
+    """What broke, if anything did."""
+    if record.error is None:
+        return []
+    return [
+        *_field("broke", str(record.error["message"]), width),
+        *_hint(str(record.error["hint"]), width),
+        *_references(record, [int(record.error["seq"])] if record.error["seq"] else [], None),
+    ]
+
+
+def _again(record: RunRecord, width: int) -> list[_Line]:
+    """How to run it again: what the simulator shows too is found quickest there; a lab that broke has to be
+    tried as it was."""
+    fidelity = "sim" if record.error is None else record.fidelity
+    what = record.arguments or record.path
+    return _field("again", f"osdlab run {what} --fidelity {fidelity}", width, wrap=False)
 
 
 def _headline(record: RunRecord, width: int) -> _Line:

@@ -16,6 +16,7 @@ from lab.hypervisor.accelerator import probe
 from lab.hypervisor.firmware import find_firmware
 from lab.network.prerequisites import Prerequisite, check
 from lab.pe.programs import missing_tools
+from lab.run.prepare import known_images
 from lab.settings import Settings
 
 #: Memory of one machine with QEMU's own need, MiB, and room for a run's disks and screens, MiB.
@@ -30,13 +31,7 @@ QEMU_DRIVER = ("lib/*/libvirt/connection-driver/libvirt_driver_qemu.so",)
 def examine(settings: Settings) -> Iterator[Prerequisite]:
     """All prerequisites, the slow measurement last."""
     yield from check()
-    missing = missing_tools()
-    yield Prerequisite(
-        "tools to build the boot image",
-        not missing,
-        "all there" if not missing else f"missing: {', '.join(missing)}",
-        "" if not missing else "as root: make system",
-    )
+    yield _tools()
     yield _firmware()
     yield _file("network boot ROM", NETWORK_ROM, "ipxe-qemu")
     yield _file("libvirt's QEMU driver", QEMU_DRIVER, "libvirt-daemon-driver-qemu")
@@ -44,6 +39,24 @@ def examine(settings: Settings) -> Iterator[Prerequisite]:
     yield _room("cache", settings.cache)
     yield _room("reports", settings.reports)
     yield _accelerator(settings)
+
+
+def lacking(settings: Settings, firmware: str) -> list[Prerequisite]:
+    """What this host lacks to run a machine with that firmware ("uefi", "bios"); measures nothing slow."""
+    rows = [*check(), _memory(), *([_firmware()] if firmware == "uefi" else [])]
+    if "boot-file" not in known_images(settings.cache):
+        rows.append(_tools())
+    return [row for row in rows if not row.ok]
+
+
+def _tools() -> Prerequisite:
+    missing = missing_tools()
+    return Prerequisite(
+        "tools to build the boot image",
+        not missing,
+        "all there" if not missing else f"missing: {', '.join(missing)}",
+        "" if not missing else "as root: make system",
+    )
 
 
 def _firmware() -> Prerequisite:

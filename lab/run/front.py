@@ -12,9 +12,11 @@ from lab.hypervisor.naming import discard_disks
 from lab.run.conversation import OnEvent, nothing, run_plan
 from lab.run.folder import make_folder, run_name
 from lab.run.messages import as_error
+from lab.run.plan import RunPlan
 from lab.run.prepare import check_content, make_plan, read_checked_sequence
 from lab.run.record import RunRecord, make_record, update_latest
 from lab.run.simulated import rehearse, simulate_into
+from lab.run.slots import Room, machine_room, room_for
 from lab.scenario.loader import LoadedScenario
 from lab.settings import Settings
 
@@ -51,7 +53,11 @@ def run_scenario(
             settings.make_cache()
             if missing := rehearse(loaded, sequence, settings):
                 raise missing
-            told = run_plan(make_plan(loaded, settings, folder, sequence, say), on_event)
+            plan = make_plan(loaded, settings, folder, sequence, say)
+            asked = clock.now()
+            with machine_room(settings.cache, _need(plan), say=say):
+                begin += clock.now() - asked  # waiting for others is no part of the run
+                told = run_plan(plan, on_event)
             bug = str(told["traceback"]) if told and "traceback" in told else ""
             fault = as_error(told) if told else None
     except InputError:
@@ -69,3 +75,8 @@ def run_scenario(
     if bug:
         raise RuntimeError(f"in the lab process:\n{bug}")
     return record
+
+
+def _need(plan: RunPlan) -> Room:
+    rooms = [room_for(machine.spec.vcpus, machine.spec.memory) for machine in plan.machines]
+    return Room(sum(room.cores for room in rooms), sum(room.memory for room in rooms))

@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from lab.disk.reader import Questions
-from lab.errors import InputError, LabFault
+from lab.errors import InputError, LabFault, Problem
 from lab.files import write_whole
 from lab.network import dnsmasq
 from lab.network.ipxe import boot_script
 from lab.pe.images import client_package, ensure_pe, ensure_reference_image
 from lab.pe.recipe import read_recipe
+from lab.run.offer import offer
 from lab.run.plan import MachinePlan, RunPlan
 from lab.scenario.loader import LoadedScenario, check_steps
 from lab.scenario.schema import machine_spec
@@ -62,7 +63,12 @@ def identity(scenario: str, index: int = 0) -> tuple[str, str]:
 
 def read_checked_sequence(loaded: LoadedScenario) -> TaskSequence:
     """The scenario's sequence. Raises InputError with everything wrong in it, or asked of it."""
-    sequence = read_sequence(loaded.sequence_path.read_bytes(), str(loaded.sequence_path))
+    path = str(loaded.sequence_path)
+    try:
+        data = loaded.sequence_path.read_bytes()
+    except OSError as error:
+        raise InputError([Problem(path, 0, 0, f"cannot be read: {error.strerror}")]) from error
+    sequence = read_sequence(data, path)
     problems = [*validate(sequence), *check_steps(loaded, sequence)]
     if problems:
         raise InputError(problems)
@@ -150,9 +156,10 @@ def check_content(loaded: LoadedScenario, sequence: TaskSequence) -> None:
         source = loaded.content.get(written.upper())
         if isinstance(source, Path) and not source.exists():
             place = loaded.document.place("content", written)
+            relative = "the working directory" if loaded.arguments else "the scenario"
             raise LabFault(
                 f"package {written} has no content: there is no '{source}'",
-                hint=f"{place} names it; a path is relative to the scenario",
+                hint=f"{place} names it; a path is relative to {relative}",
             )
     declared = {package.upper() for package in (*loaded.content, *loaded.scenario.content)}
     lacking = sorted(
@@ -163,10 +170,10 @@ def check_content(loaded: LoadedScenario, sequence: TaskSequence) -> None:
         }
     )
     if lacking:
-        lines = "\n".join(f"  {package}: path/of/its/content" for package in lacking)
         raise LabFault(
-            f"the sequence refers to {', '.join(lacking)}, and the scenario has no content for it",
-            hint=f"say where it is, or 'missing' when that is what you want to see:\ncontent:\n{lines}",
+            f"the sequence refers to {', '.join(lacking)}, and there is no content for it",
+            hint="say where it is, or 'missing' when that is what you want to see:\n"
+            + offer(lacking, sequence, loaded.scenario.variables, loaded.arguments),
         )
 
 

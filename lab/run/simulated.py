@@ -17,6 +17,7 @@ from lab.pe.boot import bios_configuration
 from lab.pe.recipe import read_recipe
 from lab.run.conversation import OnEvent
 from lab.run.messages import error_message
+from lab.run.offer import as_scenario
 from lab.run.prepare import BOOT_IMAGES, MACHINE_NAME, Site, first_variables, identity, known_images, site_of
 from lab.run.strategy import OVER_TIME
 from lab.scenario.loader import LoadedScenario
@@ -73,7 +74,7 @@ def simulate_into(
     (own / "smsts.log").write_text(run.log, encoding="utf-8-sig", newline="")
     text = json.dumps(run.final_state.to_json(), ensure_ascii=False)
     (own / "final-state.json").write_text(text, encoding="utf-8")
-    return fault
+    return _told(loaded, fault) if isinstance(fault, UnansweredCommand) else fault
 
 
 def rehearse(loaded: LoadedScenario, sequence: TaskSequence, settings: Settings) -> LabFault | None:
@@ -91,13 +92,28 @@ def rehearse(loaded: LoadedScenario, sequence: TaskSequence, settings: Settings)
         if not isinstance(fault, UnansweredCommand) or fault.pattern in {item.pattern for item in found}:
             break
         found.append(fault)
-    if len(found) < 2:
-        return found[0] if found else None
+    if not found:
+        return None
+    if len(found) == 1:
+        return _told(loaded, found[0])
     steps = ", ".join(f"'{command.step}'" for command in found)
     return LabFault(
         f"{len(found)} commands that only Windows can run have no double, in the steps {steps}",
-        hint="no machine was started; give the scenario these doubles:\n" + suggestion(found),
+        hint="no machine was started; " + _doubles(loaded, found),
     )
+
+
+def _told(loaded: LoadedScenario, command: UnansweredCommand) -> LabFault:
+    return LabFault(command.message, hint=_doubles(loaded, [command])) if loaded.arguments else command
+
+
+def _doubles(loaded: LoadedScenario, found: Sequence[UnansweredCommand]) -> str:
+    """What to paste: the doubles, or, as a command line has no room for them, a whole scenario."""
+    if not loaded.arguments:
+        return "give the scenario these doubles:\n" + suggestion(found)
+    name = f"{loaded.path.stem}.yaml"
+    said = f"doubles stand in a scenario file: save this, as '{name}' for instance, and run that file:\n"
+    return said + as_scenario(loaded) + suggestion(found)
 
 
 def _simulated(

@@ -43,7 +43,8 @@ class LoadedScenario:
     """A scenario with everything it names found.
 
     ``content``: package id -> "reference-image", "boot-image", "client" or the path of a file or folder;
-    packages that the scenario declares missing are left out.
+    packages that the scenario declares missing are left out. ``arguments``: what ``osdlab run`` was given
+    instead of a file, or "".
     """
 
     path: Path
@@ -52,6 +53,7 @@ class LoadedScenario:
     sequence_path: Path
     content: MappingOf[str, str | Path]
     expectations: tuple[Expectation, ...] = field(default=())
+    arguments: str = ""
 
     @property
     def scenario(self) -> Scenario:
@@ -114,12 +116,12 @@ def _load(path: Path, templates: Path | None) -> LoadedScenario:
         # What the file names is looked for all the same, so that one reading tells everything.
         problems.extend(error.problems)
         root = _nodes(path)
-        _template(_text(root, "machine"), path, templates, problems)
+        find_template(_text(root, "machine"), path, templates, problems)
         _sequence(_text(root, "sequence"), path, problems)
         raise InputError(problems) from error
-    template = _template(_text(document.root, "machine"), path, templates, problems)
+    template = find_template(_text(document.root, "machine"), path, templates, problems)
     sequence = _sequence(_text(document.root, "sequence"), path, problems)
-    content = _content(document, path, problems)
+    content = find_content(document, path, problems)
     if problems or template is None or sequence is None:
         raise InputError(problems)
     return LoadedScenario(path, document, template, sequence, content, expectations(document))
@@ -156,9 +158,10 @@ def templates_folder(path: Path) -> Path:
     )
 
 
-def _template(
+def find_template(
     written: Scalar | None, path: Path, templates: Path | None, problems: list[Problem]
 ) -> Template | None:
+    """The template a scenario names; what is wrong with it goes to ``problems``."""
     if written is None:
         return None
     folder = templates or templates_folder(path)
@@ -190,7 +193,8 @@ def _sequence(written: Scalar | None, path: Path, problems: list[Problem]) -> Pa
     return None
 
 
-def _content(document: Document[Scenario], path: Path, problems: list[Problem]) -> dict[str, str | Path]:
+def find_content(document: Document[Scenario], path: Path, problems: list[Problem]) -> dict[str, str | Path]:
+    """Package id -> what it is; paths are relative to the folder of ``path``."""
     content: dict[str, str | Path] = dict(DEFAULT_CONTENT)
     for written, source in document.value.content.items():
         package = written.upper()

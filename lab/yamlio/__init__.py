@@ -4,6 +4,7 @@ from lab.yamlio.models import (
     BadValue,
     Document,
     Model,
+    as_document,
     json_schema,
     load_document,
     load_model,
@@ -27,6 +28,6 @@ from lab.yamlio.nodes import (
 
 __all__ = [
     "MAX_BYTES", "MAX_DEPTH", "MAX_NODES", "BadValue", "Document", "Listing", "Mapping", "Model", "Node",
-    "Place", "Scalar", "did_you_mean", "json_schema", "load_document", "load_model", "load_nodes", "parse",
-    "parse_document", "quoted", "read_nodes",
+    "Place", "Scalar", "as_document", "did_you_mean", "json_schema", "load_document", "load_model",
+    "load_nodes", "parse", "parse_document", "quoted", "read_nodes",
 ]  # fmt: skip

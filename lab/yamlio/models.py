@@ -100,7 +100,7 @@ def load_model(path: Path | str, cls: type[M]) -> M:
 
 def load_document(path: Path | str, cls: type[M]) -> Document[M]:
     """As ``load_model``, and keeps where each value stands. ``path`` is shown in problems as given."""
-    return _document(load_nodes(path), cls)
+    return as_document(load_nodes(path), cls)
 
 
 def load_nodes(path: Path | str) -> Node:
@@ -135,10 +135,11 @@ def parse(text: str, path: str, cls: type[M]) -> M:
 
 def parse_document(text: str, path: str, cls: type[M]) -> Document[M]:
     """As ``parse``, and keeps where each value stands."""
-    return _document(read_nodes(text, path), cls)
+    return as_document(read_nodes(text, path), cls)
 
 
-def _document(root: Node, cls: type[M]) -> Document[M]:
+def as_document(root: Node, cls: type[M]) -> Document[M]:
+    """Nodes as a model, wherever they came from. Raises InputError with every problem."""
     try:
         return Document(cls.model_validate(root.data()), root)
     except ValidationError as error:

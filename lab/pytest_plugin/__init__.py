@@ -1,0 +1,97 @@
+"""The pytest plugin: ``pytest scenarios/`` collects the YAML files, each expectation an item of its own.
+
+The hooks alone, so that a pytest that has nothing to do with scenarios stays quick; see ``items``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+#: Folders below a folder of scenarios that hold something else (lab.scenario.loader has the same).
+_OTHER_FOLDERS = frozenset({"sites", "sequences"})
+#: A scenario is known by its first key, wherever it lies.
+_SCENARIO = re.compile(r"^\ufeff?(['\"]?)scenario\1\s*:", re.MULTILINE)
+#: How much of a file is looked at, in characters.
+_LOOK = 64 * 1024
+
+
+class ExpectationFailed(AssertionError):
+    """An expectation does not hold. The text is the summary's, and stands alone."""
+
+
+class LabBroke(Exception):
+    """Nothing can be said: the lab broke, or an expectation has no evidence. The text stands alone."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("osdlab", "scenarios of the OS-deployment lab")
+    group.addoption(
+        "--fidelity", choices=("vm", "sim"), default="vm",
+        help="vm: scenarios run on real virtual machines (default); sim: in the simulator",
+    )  # fmt: skip
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if getattr(config.option, "allure_report_dir", None):
+        from lab.pytest_plugin.allure import Environment
+
+        config.pluginmanager.register(Environment(Path(config.option.allure_report_dir)), "osdlab-allure")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """What is told in words has no traceback, in no phase of an item."""
+    report = yield
+    if call.excinfo is not None and isinstance(call.excinfo.value, ExpectationFailed | LabBroke):
+        report.longrepr = str(call.excinfo.value)
+    return report
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Under xdist, one worker gets all items of a scenario, so that it runs once and not once per worker.
+
+    (A marker ``xdist_group`` would not do: xdist 3.8 loses it with pytest 9.)
+    """
+    if config.option.dist not in ("load", "worksteal", "loadgroup"):
+        return None  # the others keep a file together, or are meant to run all everywhere
+    from lab.pytest_plugin.workers import ScenarioScheduling
+
+    return ScenarioScheduling(config, log)
+
+
+def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
+    if file_path.suffix not in (".yaml", ".yml"):
+        return None
+    named = parent.session.isinitpath(file_path)
+    if not (named or _among_scenarios(file_path, parent.config.rootpath) or _says_so(file_path)):
+        return None
+    from lab.pytest_plugin.items import ScenarioFile
+
+    made: pytest.Collector = ScenarioFile.from_parent(parent, path=file_path)
+    return made
+
+
+def _among_scenarios(path: Path, root: Path) -> bool:
+    """Whether it lies in a folder ``scenarios`` of the project (or the project is one): there a file whose
+    first key is misspelt is an error too."""
+    folders = (path.relative_to(root.parent) if path.is_relative_to(root) else path).parts[:-1]
+    if "scenarios" not in folders:
+        return False
+    below = folders[len(folders) - folders[::-1].index("scenarios") :]
+    return not _OTHER_FOLDERS & set(below)
+
+
+def _says_so(path: Path) -> bool:
+    try:
+        with path.open(encoding="utf-8", errors="replace") as file:
+            return _SCENARIO.search(file.read(_LOOK)) is not None
+    except OSError:
+        return False

@@ -1,0 +1,129 @@
+"""A scenario as a pytest collector, its expectations as items.
+
+The scenario runs once, when its first item is set up. A lab that broke, or an expectation that nobody could
+judge, is an error of the items' set-up; an expectation that does not hold fails; what the host cannot do is
+skipped, with the remedy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Literal
+
+import pytest
+from _pytest._code.code import ExceptionInfo, TerminalRepr
+
+from lab.errors import InputError, LabError
+from lab.judge.evidence import evidence
+from lab.judge.judging import judge
+from lab.judge.record import RunRecord
+from lab.pytest_plugin import ExpectationFailed, LabBroke
+from lab.report.summary import render_fault, render_verdict
+from lab.run.doctor import lacking
+from lab.run.front import run_scenario
+from lab.run.prepare import read_checked_sequence
+from lab.scenario.loader import LoadedScenario, load_scenarios
+from lab.settings import Settings
+
+_WIDTH = 100
+#: How tracebacks are shown; ours have none.
+_Style = Literal["long", "short", "line", "no", "native", "value", "auto"]
+
+
+class ScenarioFile(pytest.File):
+    """One scenario."""
+
+    _loaded: LoadedScenario
+    _record: RunRecord | None = None
+    _raised: BaseException | None = None
+
+    def collect(self) -> Iterable[pytest.Item]:
+        self._settings = Settings.from_environment()
+        (self._loaded,) = load_scenarios([self._shown()], templates=self._settings.vm_templates)
+        read_checked_sequence(self._loaded)  # what is wrong in it is told now, and nothing is started
+        seen: dict[str, int] = {}
+        # Judged on nothing at all, each expectation says at least what it wants.
+        for index, verdict in enumerate(judge(self._loaded.expectations, evidence([], {}))):
+            name = " ".join(verdict.expected.replace("::", ": :").split())
+            seen[name] = seen.get(name, 0) + 1
+            if seen[name] > 1:
+                name += f" ({seen[name]})"
+            yield ExpectationItem.from_parent(self, name=name, index=index, line=verdict.place.line)
+
+    def record(self) -> RunRecord:
+        """The scenario's run, done at the first call. What that raised is raised again by each later one."""
+        if self._raised is not None:
+            raise self._raised
+        if self._record is None:
+            try:
+                self._record = self._run()
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:
+                self._raised = error
+                raise
+        return self._record
+
+    def _run(self) -> RunRecord:
+        fidelity = self.config.getoption("fidelity")
+        if fidelity == "vm":
+            missing = lacking(self._settings, self._loaded.template.firmware)
+            if missing:
+                told = "; ".join(f"{row.name}: {row.found} → {row.remedy}" for row in missing)
+                pytest.skip(f"this host cannot run it: {told}")
+        return run_scenario(self._loaded, self._settings, fidelity=fidelity, say=print)
+
+    def _shown(self) -> Path:
+        """The file as the user would write it."""
+        here = self.config.invocation_params.dir
+        return self.path.relative_to(here) if self.path.is_relative_to(here) else self.path
+
+    def repr_failure(
+        self, excinfo: ExceptionInfo[BaseException], style: _Style | None = None
+    ) -> str | TerminalRepr:
+        error = excinfo.value
+        if isinstance(error, InputError):
+            count = len(error.problems)
+            return f"{error.message}\n{count} problem{'' if count == 1 else 's'}, nothing was started."
+        if isinstance(error, LabError):
+            return str(error)
+        return super().repr_failure(excinfo)
+
+
+class ExpectationItem(pytest.Item):
+    """One expectation of a scenario; ``index``: its place among them, ``line``: its line in the file."""
+
+    parent: ScenarioFile
+
+    def __init__(self, *, index: int, line: int, **given: object) -> None:
+        super().__init__(**given)  # type: ignore[arg-type]
+        self._index = index
+        self._line = line
+
+    def setup(self) -> None:
+        """Let the scenario run, unless it did. Raises LabBroke when this expectation cannot be judged."""
+        record = self.parent.record()
+        self._report(record)
+        if record.error is not None:
+            raise LabBroke(render_fault(record, width=_WIDTH))
+        verdict = record.verdicts[self._index]
+        if verdict.status == "no-evidence":
+            raise LabBroke(render_verdict(record, verdict, width=_WIDTH))
+
+    def runtest(self) -> None:
+        record = self.parent.record()
+        verdict = record.verdicts[self._index]
+        if verdict.status != "held":
+            raise ExpectationFailed(render_verdict(record, verdict, width=_WIDTH))
+
+    def _report(self, record: RunRecord) -> None:
+        if getattr(self.config.option, "allure_report_dir", None):
+            from lab.pytest_plugin.allure import describe_run
+
+            held = record.error is None and record.verdicts[self._index].status == "held"
+            describe_run(self.config, record, whole=self._index == 0 or not held)
+
+    def reportinfo(self) -> tuple[Path, int | None, str]:
+        # pytest reads a last part that the item's id ends with as a dotted name; a clause is none.
+        return self.path, self._line - 1 if self._line else None, f"{self.path.name}: {self.name}"

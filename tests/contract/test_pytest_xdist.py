@@ -1,0 +1,49 @@
+"""Under xdist a scenario runs once, whatever --dist says; real workers, in the simulator."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SCENARIO = """\
+scenario: Scenario {number}
+machine: uefi-x64
+sequence: hello.xml
+expect:
+  result: success
+  code: 0
+  steps: {{Say hello: success}}
+  variables: {{Hello: world}}
+"""
+SEQUENCE = """<sequence version="3.10"><step type="SMS_TaskSequence_SetVariableAction" name="Say hello">
+<action>tsenv.exe "Hello=world"</action></step></sequence>"""
+
+
+_HOW = [(), ("--dist", "loadgroup")]
+
+
+@pytest.mark.parametrize("how", _HOW)
+def test_a_scenario_runs_once_and_not_once_per_worker(tmp_path: Path, how: tuple[str, ...]) -> None:
+    folder = tmp_path / "scenarios"
+    folder.mkdir()
+    (folder / "hello.xml").write_text(SEQUENCE)
+    (tmp_path / "test_other.py").write_text("def test_other():\n    assert True\n")
+    for number in range(3):
+        (folder / f"s{number}.yaml").write_text(SCENARIO.format(number=number))
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-p", "lab.pytest_plugin", "-n", "2", *how, "--fidelity=sim", "."],
+        cwd=tmp_path,
+        env={
+            **os.environ, "PYTHONPATH": str(ROOT), "OSDLAB_PROJECT": str(ROOT),
+            "OSDLAB_REPORTS": str(tmp_path / "reports"), "OSDLAB_CACHE": str(tmp_path / "cache"),
+        },
+        capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert "13 passed" in done.stdout, done.stdout + done.stderr
+    runs = sorted(path.name[16:] for path in (tmp_path / "reports").iterdir() if not path.is_symlink())
+    assert runs == ["s0-sim", "s1-sim", "s2-sim"]
