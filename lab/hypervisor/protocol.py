@@ -38,13 +38,17 @@ class DiskSpec:
 
 @dataclass(frozen=True)
 class NicSpec:
-    """A network card on the lab's network. ``tap``: host device made by the network room ("" when none)."""
+    """A network card on the lab's network. ``tap``: host device made by the network room ("" when none).
+
+    ``native``: it starts from the network by TFTP alone; the lab's DHCP gives it no iPXE script.
+    """
 
     mac: str
     model: Literal["virtio", "e1000", "e1000e"] = "virtio"
     pxe: bool = True
     option_rom: bool = True
     tap: str = ""
+    native: bool = False
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,10 @@
 """dnsmasq for the private network: its configuration and command line, and what its log says; all pure.
 
 It answers DHCP with a fixed address per machine and gives boot files by TFTP. iPXE is known by its user
-class and gets the script; a UEFI x64 firmware that asks by itself (client architecture 7 or 9, RFC 4578)
-gets the boot file at once.
+class and gets the script. Whoever asks otherwise gets its boot file at once, by client architecture (RFC
+4578): 7 or 9, a UEFI x64 firmware, the UEFI executable; 0, a BIOS, PXELINUX. So does a machine that is to
+start natively, whatever its card says of itself: SeaBIOS has no PXE but the card's, and QEMU's cards have
+iPXE, which then does no more than any PXE ROM.
 """
 
 from __future__ import annotations
@@ -20,15 +22,21 @@ BOOT_FILE = "labpe-x64.efi"
 #: The same for BIOS, which iPXE starts: kernel and initrd.
 BIOS_FILES = ("labpe-x64.krn", "labpe-x64.img")
 BOOT_SCRIPT = "boot.ipxe"
+#: What a BIOS takes by TFTP: PXELINUX, which fetches its module, its configuration, and ``BIOS_FILES``.
+PXELINUX_FILES = ("pxelinux.0", "ldlinux.c32")
+PXELINUX_CONFIGURATION = "pxelinux.cfg/default"
+#: Whose transfer by TFTP is the last one of a native start.
+LAST_FILES = (BOOT_FILE, BIOS_FILES[1])
 
 
 @dataclass(frozen=True)
 class Host:
-    """A machine on the network, known by its MAC ("52:54:00:..")."""
+    """A machine on the network, known by its MAC ("52:54:00:.."). ``native``: not by iPXE's script."""
 
     name: str
     mac: str
     address: str
+    native: bool = False
 
 
 def host_address(index: int) -> str:
@@ -60,13 +68,20 @@ def configuration(hosts: Sequence[Host], *, tftp_root: Path, lease_file: Path) -
         "dhcp-userclass=set:ipxe,iPXE",
         "dhcp-match=set:efi-x64,option:client-arch,7",
         "dhcp-match=set:efi-x64,option:client-arch,9",
+        "dhcp-match=set:bios,option:client-arch,0",
         "dhcp-option=tag:ipxe,encap:175,176,1b",  # iPXE: do not wait for a proxy DHCP server
-        f"dhcp-boot=tag:ipxe,{BOOT_SCRIPT},,{ADDRESS}",
-        f"dhcp-boot=tag:efi-x64,tag:!ipxe,{BOOT_FILE},,{ADDRESS}",
+        "tag-if=set:script,tag:ipxe,tag:!native",
+        f"dhcp-boot=tag:script,{BOOT_SCRIPT},,{ADDRESS}",
+        f"dhcp-boot=tag:efi-x64,tag:!script,{BOOT_FILE},,{ADDRESS}",
+        f"dhcp-boot=tag:bios,tag:!script,{PXELINUX_FILES[0]},,{ADDRESS}",
+        # PXELINUX would try eleven names of its own first.
+        f"dhcp-option-force=tag:bios,tag:!script,209,{PXELINUX_CONFIGURATION}",
         "enable-tftp",
         f"tftp-root={tftp_root}",
     ]
-    lines += [f"dhcp-host={host.mac},{host.address},{host.name}" for host in hosts]
+    for host in hosts:
+        tag = "set:native," if host.native else ""
+        lines.append(f"dhcp-host={host.mac},{tag}{host.address},{host.name}")
     return "\n".join(lines) + "\n"
 
 

@@ -31,12 +31,14 @@ _REFERENCE_SOURCES = (*_BOOT_SOURCES, "reference.py", "regf.py", "windows_shape.
 @dataclass(frozen=True)
 class BootImages:
     """LabPE, built. ``package``: folder that is the boot image's package (the UEFI executable alone);
-    ``vmlinuz`` and ``initrd``: the same system in two files, for BIOS; ``size`` of ``efi`` in bytes."""
+    ``vmlinuz`` and ``initrd``: the same system in two files, for BIOS; ``pxelinux``: PXELINUX and its
+    module, which fetch these two without iPXE; ``size`` of ``efi`` in bytes."""
 
     efi: Path
     package: Path
     vmlinuz: Path
     initrd: Path
+    pxelinux: tuple[Path, ...]
     command_line: str
     version: str
     size: int
@@ -65,11 +67,14 @@ def ensure_pe(cache: Path, say: Say = print, sources: Sources | None = None) -> 
         (package / "labpe-x64.efi").write_bytes(boot.unified(root, recipe, initrd, title="LabPE x64"))
         (folder / "initrd").write_bytes(initrd)
         (folder / "vmlinuz").write_bytes(root.kernel.read_bytes())
+        for path in root.pxelinux:
+            (folder / path.name).write_bytes(path.read_bytes())
 
     folder = store.entry("boot", key, build)
     efi = folder / "package" / "labpe-x64.efi"
     return BootImages(
         efi=efi, package=efi.parent, vmlinuz=folder / "vmlinuz", initrd=folder / "initrd",
+        pxelinux=(folder / "pxelinux.0", folder / "ldlinux.c32"),
         command_line=recipe.command_line, version=key[:12], size=efi.stat().st_size,
     )  # fmt: skip
 

@@ -48,7 +48,7 @@ _FOLDERS = ("proc", "sys", "dev", "run", "tmp", "mnt", "root", "etc", "var", "c"
 
 @dataclass(frozen=True)
 class Rootfs:
-    """A built root file system. ``folder`` holds root.squashfs, vmlinuz, stub.efi and the trees."""
+    """A built root file system. ``folder`` holds root.squashfs, vmlinuz, stub.efi, PXELINUX and the trees."""
 
     folder: Path
 
@@ -63,6 +63,11 @@ class Rootfs:
     @property
     def stub(self) -> Path:
         return self.folder / "stub.efi"
+
+    @property
+    def pxelinux(self) -> tuple[Path, ...]:
+        """PXELINUX and the module that it loads first."""
+        return self.folder / "pxelinux.0", self.folder / "ldlinux.c32"
 
     @property
     def tree(self) -> PackageTree:
@@ -88,7 +93,7 @@ def build_rootfs(
     whole = PackageTree(everything)
     _keep_chosen(everything, root, recipe)
     _keep_modules(everything, root, recipe, whole)
-    _kernel_and_stub(everything, folder)
+    _starters(everything, folder)
     _furnish(root, whole)
     blank_icu_data(root)
     _compile_python(root, whole)
@@ -153,15 +158,22 @@ def _keep_modules(everything: Path, root: Path, recipe: Recipe, whole: PackageTr
             path.unlink()
 
 
-def _kernel_and_stub(everything: Path, folder: Path) -> None:
+def _starters(everything: Path, folder: Path) -> None:
+    """What starts the system and is no part of it: kernel, EFI stub, PXELINUX."""
     kernels = sorted((everything / "boot").glob("vmlinuz-*"))
-    stub = everything / "usr/lib/systemd/boot/efi/linuxx64.efi.stub"
-    if len(kernels) != 1 or not stub.is_file():
+    found = {
+        "vmlinuz": kernels[0] if len(kernels) == 1 else everything / "boot/vmlinuz",
+        "stub.efi": everything / "usr/lib/systemd/boot/efi/linuxx64.efi.stub",
+        "pxelinux.0": everything / "usr/lib/PXELINUX/lpxelinux.0",
+        "ldlinux.c32": everything / "usr/lib/syslinux/modules/bios/ldlinux.c32",
+    }
+    missing = [name for name, path in found.items() if not path.is_file()]
+    if missing:
         raise LabFault(
-            "the packages of LabPE lack the kernel or the EFI stub", hint="see vm-templates/labpe/recipe.toml"
+            f"the packages of LabPE lack {', '.join(missing)}", hint="see vm-templates/labpe/recipe.toml"
         )
-    shutil.copy(kernels[0], folder / "vmlinuz")
-    shutil.copy(stub, folder / "stub.efi")
+    for name, path in found.items():
+        shutil.copy(path, folder / name)
 
 
 def _furnish(root: Path, whole: PackageTree) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from lab.network.dnsmasq import BIOS_FILES
+from lab.network.dnsmasq import BIOS_FILES, LAST_FILES
 from lab.timeline import PHASES
 
 #: Seconds without any progress signal that a phase may take on the accelerator probe's reference host; the
@@ -92,6 +92,8 @@ def next_phase(current: str, seen: Seen, *, restart_target: str = "") -> str | N
                 "dhcp" if asks and by_firmware and current in ("firmware", "disk-boot", "restart") else None
             )
         case "tftp":
+            if seen.kind == "sent" and seen.data.get("file") in LAST_FILES and current in _BEFORE_KERNEL:
+                return "pe-kernel"
             return "boot-file" if current in _BEFORE_BOOT_FILE else None
         case "http":
             return _request(current, seen)

@@ -36,6 +36,7 @@ class RunPlan:
     folder       the run's folder, there already; cache and project: the host's
     content      package -> relative name -> file; boot_files: name -> file, by HTTP and TFTP
     boot_script  the iPXE script
+    pxelinux     PXELINUX's configuration
     accelerator  "auto": the probe decides inside
     time_limit   seconds for the whole run, before the host's factor
     limits       seconds per phase that replace the usual ones, before the host's factor
@@ -50,6 +51,7 @@ class RunPlan:
     content: Mapping[str, Mapping[str, str]]
     boot_files: Mapping[str, str]
     boot_script: str
+    pxelinux: str
     accelerator: Literal["auto", "kvm", "tcg"] = "auto"
     time_limit: float = 1800.0
     limits: Mapping[str, float] = field(default_factory=dict)

@@ -16,7 +16,7 @@ from typing import Any
 from lab.disk.reader import Questions
 from lab.errors import InputError, LabFault, Problem
 from lab.files import write_whole
-from lab.network import dnsmasq
+from lab.network import dnsmasq, pxelinux
 from lab.network.ipxe import boot_script
 from lab.pe.images import client_package, ensure_pe, ensure_reference_image
 from lab.pe.recipe import read_recipe
@@ -33,8 +33,8 @@ from lab.site.content import ContentFile, HashCache, read_library
 
 MACHINE_NAME = "PC-1"
 
-#: What firmware is given: the UEFI executable, and kernel and initrd for BIOS.
-BOOT_IMAGES = ("boot-file", "boot-kernel", "boot-initrd")
+#: What firmware is given: the UEFI executable, kernel and initrd for BIOS, PXELINUX and its module.
+BOOT_IMAGES = ("boot-file", "boot-kernel", "boot-initrd", "pxelinux", "pxelinux-module")
 
 #: In the cache: which images were built last.
 _IMAGES = "images.json"
@@ -109,6 +109,7 @@ def make_site(loaded: LoadedScenario, settings: Settings, say: Say) -> Site:
     pe = ensure_pe(settings.cache, say)
     images = {
         "boot-file": pe.efi, "boot-kernel": pe.vmlinuz, "boot-initrd": pe.initrd, "boot-image": pe.package,
+        "pxelinux": pe.pxelinux[0], "pxelinux-module": pe.pxelinux[1],
     }  # fmt: skip
     wanted = set(map(str, loaded.content.values()))
     if "reference-image" in wanted:
@@ -127,7 +128,7 @@ def site_of(loaded: LoadedScenario, settings: Settings, images: Mapping[str, Pat
         packages[package] = images[source] if isinstance(source, str) else source
         named[str(source)] = package
     files = read_library(packages, HashCache(settings.cache / "hashes.json"))
-    names = (dnsmasq.BOOT_FILE, *dnsmasq.BIOS_FILES)
+    names = (dnsmasq.BOOT_FILE, *dnsmasq.BIOS_FILES, *dnsmasq.PXELINUX_FILES)
     boot_files = {name: images[kind] for name, kind in zip(names, BOOT_IMAGES, strict=True)}
     return Site(packages, files, boot_files, named["client"], named["boot-image"])
 
@@ -186,6 +187,7 @@ def make_plan(
     mac, identifier = identity(loaded.path.name)
     spec = machine_spec(loaded.template, MACHINE_NAME, mac, identifier)
     told = policy(loaded, sequence, site.files, client=site.client_package, boot_image=site.boot_image)
+    command_line = read_recipe().command_line
     machine = MachinePlan(spec, dnsmasq.host_address(0), told, Questions(*loaded.questions()))
     return RunPlan(
         name=loaded.title,
@@ -198,7 +200,8 @@ def make_plan(
             for package, content in site.files.items()
         },
         boot_files={name: str(path) for name, path in site.boot_files.items()},
-        boot_script=boot_script(command_line=read_recipe().command_line),
+        boot_script=boot_script(command_line=command_line),
+        pxelinux=pxelinux.configuration(command_line),
         accelerator=settings.accelerator,
         time_limit=scenario.limits.time or settings.time_limit,
         patience=max((double.takes for double in scenario.doubles), default=0.0),

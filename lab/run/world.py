@@ -137,7 +137,10 @@ class World:
 
     def _network(self) -> None:
         inside.lay_network([inside.tap_name(index) for index in range(len(self._plan.machines))])
-        hosts = [dnsmasq.Host(item.spec.name, item.mac, item.address) for item in self._plan.machines]
+        hosts = [
+            dnsmasq.Host(item.spec.name, item.mac, item.address, native=item.spec.nics[0].native)
+            for item in self._plan.machines
+        ]
         self._stack.callback(self._start_dnsmasq(hosts).stop)
         self._stack.callback(self._start_site(hosts).stop)
 
@@ -167,6 +170,9 @@ class World:
         """The folder the firmware's files are in; boot files are linked, not copied."""
         root = self._places.runtime / "tftp"
         root.mkdir()
+        configuration = root / dnsmasq.PXELINUX_CONFIGURATION
+        configuration.parent.mkdir()
+        configuration.write_text(self._plan.pxelinux, encoding="ascii")
         (root / dnsmasq.BOOT_SCRIPT).write_text(self._plan.boot_script, encoding="ascii")
         for name, path in self._plan.boot_files.items():
             (root / name).symlink_to(path)

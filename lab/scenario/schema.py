@@ -113,9 +113,8 @@ class DiskTemplate(Model):
 
 class NicTemplate(Model):
     model: Literal["virtio", "e1000", "e1000e"] = "virtio"
-    pxe: Flag = True
-    option_rom: Flag = True
-    """QEMU's iPXE in the card; false: the firmware's own PXE"""
+    pxe: Literal["ipxe", "native", "none"] = "ipxe"
+    """how it starts from the network: by iPXE's script and HTTP; natively, by TFTP alone; not at all"""
 
 
 class Template(Model):
@@ -137,6 +136,9 @@ class Template(Model):
             raise BadValue("memory must be between 64 MiB and 64 GiB")
         if not 1 <= self.vcpus <= 64:
             raise BadValue("vcpus must be between 1 and 64")
+        native = [nic.model for nic in self.nics if nic.pxe == "native"]
+        if self.firmware == "uefi" and set(native) - {"virtio"}:
+            raise BadValue("the UEFI firmware has a driver of its own for virtio cards only")
         if any(not 1 << 20 <= disk.size <= 1 << 44 for disk in self.disks):
             raise BadValue("a disk must have between 1 MiB and 16 TiB")
         return self
@@ -158,8 +160,10 @@ def machine_spec(
         NicSpec(
             mac=(first + index).to_bytes(6, "big").hex(":"),
             model=nic.model,
-            pxe=nic.pxe,
-            option_rom=nic.option_rom,
+            pxe=nic.pxe != "none",
+            # UEFI firmware has PXE of its own; SeaBIOS has none but the card's, which is QEMU's iPXE.
+            option_rom=nic.pxe == "ipxe" or template.firmware == "bios",
+            native=nic.pxe == "native",
             tap=taps[index] if index < len(taps) else "",
         )
         for index, nic in enumerate(template.nics)

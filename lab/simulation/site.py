@@ -14,6 +14,9 @@ from lab.timeline import Timeline
 #: Bytes per second that content takes over the modelled network.
 BANDWIDTH = 60_000_000
 
+#: The same by TFTP: one block in flight.
+TFTP_BANDWIDTH = 1_500_000
+
 #: Seconds that any request takes.
 LATENCY = 0.02
 
@@ -83,9 +86,9 @@ class SimContent:
 
 @dataclass(frozen=True)
 class SimSite:
-    """The site and its network. ``boot_files``: boot file -> size in bytes, the first is for UEFI, the others
-    (kernel, initrd) for BIOS; ``script``: what iPXE gets by TFTP; ``policy_status``: what a request for
-    policy is answered."""
+    """The site and its network. ``boot_files``: boot file -> size in bytes, the first is for UEFI, two more
+    (kernel, initrd) for BIOS, the others PXELINUX; ``script``: what iPXE gets by TFTP; ``policy_status``:
+    what a request for policy is answered."""
 
     machine_name: str = ""
     boot_image: str = ""
@@ -95,9 +98,12 @@ class SimSite:
             "labpe-x64.efi": 45_000_000,
             "labpe-x64.krn": 8_000_000,
             "labpe-x64.img": 37_000_000,
+            "pxelinux.0": 75_000,
+            "ldlinux.c32": 119_000,
         }
     )
     script: str = "boot.ipxe"
+    configuration: str = "pxelinux.cfg/default"
     policy_status: int = 200
     at_end: str = "power-off"
     address: str = "10.77.0.1"
@@ -126,11 +132,17 @@ class ModelSite:
     def boot_file(self, firmware: str) -> bool:
         """iPXE's requests for the boot image. Whether it came."""
         names = list(self.site.boot_files)
-        wanted = names[:1] if firmware == "uefi" else names[1:]
+        wanted = names[:1] if firmware == "uefi" else names[1:3]
         return all(
             self._answer(f"/boot/{name}", 200 if name else 404, self.site.boot_files.get(name, 0)) == 200
             for name in wanted or [""]
         )
+
+    def native_boot_files(self, firmware: str) -> list[tuple[str, float]]:
+        """What a machine without iPXE takes by TFTP, in order: (file, seconds it takes)."""
+        efi, kernel, initrd, *pxelinux = self.site.boot_files
+        names = [efi] if firmware == "uefi" else [*pxelinux, self.site.configuration, kernel, initrd]
+        return [(name, LATENCY + self.site.boot_files.get(name, 0) / TFTP_BANDWIDTH) for name in names]
 
     def policy(self, mac: str, size: int) -> int:
         """The request for policy, ``size`` bytes of it; the status."""

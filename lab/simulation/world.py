@@ -185,16 +185,19 @@ class World:
                 )
 
     def _boot_from_network(self) -> None:
-        """DHCP, iPXE's script by TFTP, the boot image by HTTP."""
-        site, mac = self._site.site, self._mac
+        """DHCP, iPXE's script by TFTP and the boot image by HTTP; natively, all of it by TFTP."""
+        site, mac, firmware = self._site.site, self._mac, self._spec.firmware
+        native = self._spec.nics[0].native
+        files = self._site.native_boot_files(firmware) if native else [(site.script, SECONDS["tftp"])]
         self._say("dhcp", "discover", phase="dhcp", mac=mac, vendor_class="PXEClient")
         self._clock.pause(SECONDS["dhcp"])
         for kind in ("offer", "request", "ack"):
             self._say("dhcp", kind, mac=mac, address=site.client)
-        self._say("dhcp", "boot-file", mac=mac, file=site.script)
-        self._clock.pause(SECONDS["tftp"])
-        self._say("tftp", "sent", phase="boot-file", file=site.script, address=site.client)
-        if not self._site.boot_file(self._spec.firmware):
+        self._say("dhcp", "boot-file", mac=mac, file=files[0][0])
+        for file, seconds in files:
+            self._clock.pause(seconds)
+            self._say("tftp", "sent", phase="boot-file", file=file, address=site.client)
+        if not native and not self._site.boot_file(firmware):
             raise self._stall("the transfer of the boot file to go on", "the boot image is not there")
         self._phase("pe-kernel")
         self._clock.pause(SECONDS["kernel"])

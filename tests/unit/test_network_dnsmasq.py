@@ -32,12 +32,17 @@ dhcp-option=option:dns-server
 dhcp-userclass=set:ipxe,iPXE
 dhcp-match=set:efi-x64,option:client-arch,7
 dhcp-match=set:efi-x64,option:client-arch,9
+dhcp-match=set:bios,option:client-arch,0
 dhcp-option=tag:ipxe,encap:175,176,1b
-dhcp-boot=tag:ipxe,boot.ipxe,,10.77.0.1
-dhcp-boot=tag:efi-x64,tag:!ipxe,labpe-x64.efi,,10.77.0.1
+tag-if=set:script,tag:ipxe,tag:!native
+dhcp-boot=tag:script,boot.ipxe,,10.77.0.1
+dhcp-boot=tag:efi-x64,tag:!script,labpe-x64.efi,,10.77.0.1
+dhcp-boot=tag:bios,tag:!script,pxelinux.0,,10.77.0.1
+dhcp-option-force=tag:bios,tag:!script,209,pxelinux.cfg/default
 enable-tftp
 tftp-root=/lab/run/tftp
 dhcp-host=52:54:00:11:22:33,10.77.0.10,PC-1
+dhcp-host=52:54:00:11:22:44,set:native,10.77.0.11,PC-2
 """
 
 # "~" stands for the blank that dnsmasq leaves at the end of some lines.
@@ -68,7 +73,8 @@ dnsmasq-dhcp[9]: 77 DHCPDISCOVER(osdlab0) 52:54:00:aa:bb:cc no address available
 
 
 def test_the_configuration_is_this_text() -> None:
-    assert configuration([PC1], tftp_root=ROOT, lease_file=Path("/lab/leases")) == CONFIGURATION
+    native = Host("PC-2", "52:54:00:11:22:44", "10.77.0.11", native=True)
+    assert configuration([PC1, native], tftp_root=ROOT, lease_file=Path("/lab/leases")) == CONFIGURATION
 
 
 def test_it_stays_in_the_foreground_and_logs_to_standard_error() -> None:

@@ -61,6 +61,12 @@ def test_a_whole_deployment() -> None:
         ("step", seen("hypervisor", "crashed"), "off"),
         ("step", seen("agent", "phase", name="no such phase"), None),
         ("step", seen("tftp", "sent", file="x"), None),
+        # Natively: TFTP's own log names a file when it is through.
+        ("dhcp", seen("tftp", "sent", file="pxelinux.0"), "boot-file"),
+        ("boot-file", seen("tftp", "sent", file="labpe-x64.krn"), None),
+        ("boot-file", seen("tftp", "sent", file="labpe-x64.img"), "pe-kernel"),
+        ("dhcp", seen("tftp", "sent", file="labpe-x64.efi"), "pe-kernel"),
+        ("boot-file", seen("tftp", "failed", file="labpe-x64.efi"), None),
     ],
 )
 def test_what_does_not_go_as_planned(current: str, observation: Seen, expected: str | None) -> None:

@@ -29,6 +29,7 @@ def test_a_plan_is_the_same_after_its_journey() -> None:
     plan = RunPlan(
         name="n", folder=Path("/r"), cache=Path("/c"), project=Path("/p"), machines=(machine,),
         content={"LAB00001": {"a.wim": "/c/a.wim"}}, boot_files={"x.efi": "/c/x.efi"}, boot_script="#!ipxe\n",
+        pxelinux="DEFAULT labpe\n",
         limits={"dhcp": 3.0}, patience=2.0,
     )  # fmt: skip
     line = plan.to_line()

@@ -236,7 +236,7 @@ def test_a_double_travels_as_the_policy_has_it() -> None:
 
 
 def test_a_machine_is_made_like_its_template() -> None:
-    template = parse(TEMPLATE + "nics: [{model: e1000}, {option_rom: false}]\n", "t.yaml", Template)
+    template = parse(TEMPLATE + "nics: [{model: e1000}, {pxe: native}]\n", "t.yaml", Template)
     spec = machine_spec(template, "PC-1", "52:54:00:00:00:ff", "u", taps=("tap0",), accelerator="kvm")
     assert (spec.memory, spec.disks[0].size, spec.architecture, spec.accelerator) == (
         768,
@@ -244,10 +244,18 @@ def test_a_machine_is_made_like_its_template() -> None:
         "x86_64",
         "kvm",
     )
-    assert [(nic.mac, nic.model, nic.option_rom, nic.tap) for nic in spec.nics] == [
-        ("52:54:00:00:00:ff", "e1000", True, "tap0"),
-        ("52:54:00:00:01:00", "virtio", False, ""),
+    assert [(nic.mac, nic.model, nic.option_rom, nic.native, nic.tap) for nic in spec.nics] == [
+        ("52:54:00:00:00:ff", "e1000", True, False, "tap0"),
+        ("52:54:00:00:01:00", "virtio", False, True, ""),
     ]
+
+
+def test_native_pxe_needs_a_rom_with_bios_and_a_driver_with_uefi() -> None:
+    bios = TEMPLATE.replace("firmware: uefi", "firmware: bios") + "nics: [{model: e1000, pxe: native}]\n"
+    (card,) = machine_spec(parse(bios, "t.yaml", Template), "PC-1", "52:54:00:00:00:ff", "u").nics
+    assert card.native and card.option_rom, "SeaBIOS has no PXE but the card's"
+    with pytest.raises(InputError, match="virtio"):
+        parse(TEMPLATE + "nics: [{model: e1000, pxe: native}]\n", "t.yaml", Template)
 
 
 def test_the_schema_for_editors_takes_paths_and_registry_keys_below_disk() -> None:
