@@ -35,6 +35,7 @@ MBR_TYPES = {
 
 _PROTECTIVE = 0xEE
 _MAX_ENTRIES = 1024
+_GPT_HIDDEN = 1 << 62
 _MAX_LOGICAL = 128
 
 
@@ -108,9 +109,12 @@ def _gpt_at(read: Read, size: int, lba: int) -> Table | None:
             continue
         type_id = str(uuid.UUID(bytes_le=entry[:16])).upper()
         first, last, attributes = struct.unpack_from("<QQQ", entry, 32)
+        kind = GPT_TYPES.get(type_id, type_id)
+        if kind == "Primary" and attributes & _GPT_HIDDEN:
+            kind = "Hidden"
         partition = PartitionState(
             number=index + 1,
-            type=GPT_TYPES.get(type_id, type_id),
+            type=kind,
             start=first,
             sectors=max(0, last - first + 1),
             bootable=bool(attributes & 4),

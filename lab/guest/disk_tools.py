@@ -39,6 +39,9 @@ def partition_disk(
         return Outcome(INVALID, message=f"the partitions reach beyond the end of disk {effect.disk}")
     volumes.unmount_disk(disk)
     wipe(disk.device, disk.sectors * gpt.SECTOR)
+    for partition in effect.partitions:
+        if partition.type == "Extended":  # or the logical partitions of an older table would be found
+            clear(disk.device, partition.start * gpt.SECTOR, gpt.SECTOR)
     must(runner, *command, timeout=60, input=script)
     if effect.style == "MBR":
         write_boot_code(disk.device, boot_code)
@@ -86,6 +89,13 @@ def wipe(device: str, size: int) -> None:
         os.fsync(file.fileno())
 
 
+def clear(device: str, offset: int, size: int) -> None:
+    """Write zeros."""
+    with open(device, "r+b", buffering=0) as file:
+        file.seek(offset)
+        file.write(bytes(size))
+
+
 def format_command(partition: Partition, device: str) -> list[str]:
     """The command that formats a partition; empty when it gets no file system. Raises ValueError."""
     label = partition.label
@@ -107,6 +117,5 @@ def format_partition(partition: Partition, disk: Disk, runner: Runner) -> None:
     if command:
         # A full format writes every sector; a quick one takes seconds at any size.
         must(runner, *command, timeout=120 if partition.quick_format else 7200)
-        return
-    with open(device, "r+b", buffering=0) as file:
-        file.write(bytes(min(SIGNATURE_BYTES, partition.sectors * gpt.SECTOR)))
+    elif partition.type != "Extended":  # which holds a boot record
+        clear(device, 0, min(SIGNATURE_BYTES, partition.sectors * gpt.SECTOR))

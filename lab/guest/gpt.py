@@ -18,10 +18,13 @@ TYPES: dict[str, tuple[str, str]] = {
     "MSR": ("E3C9E316-0B5C-4DB8-817D-F92DF00215AE", "Microsoft reserved partition"),
     "Primary": ("EBD0A0A2-B9E5-4433-87C0-68B6B72699C7", "Basic data partition"),
     "Recovery": ("DE94BBA4-06D1-4D40-A16A-BFD50179D6AC", "Recovery partition"),
+    "Hidden": ("EBD0A0A2-B9E5-4433-87C0-68B6B72699C7", "Basic data partition"),
 }  # fmt: skip
 
-#: Hidden, required, no drive letter: what Windows sets on a recovery partition (documented).
-RECOVERY_ATTRIBUTES = (0, 63)
+#: Attribute bits by type. Required, no drive letter: what Windows sets on a recovery partition (documented).
+#: Hidden, no drive letter: a GPT has no type for hidden partitions, but these attributes (documented).
+ATTRIBUTES = {"Recovery": (0, 63), "Hidden": (62, 63)}
+_HIDDEN = 1 << 62
 
 
 @dataclass(frozen=True)
@@ -34,12 +37,13 @@ class GptPartition:
     start: int
     sectors: int
     name: str = ""
+    hidden: bool = False
 
 
 def sgdisk_arguments(partitions: tuple[Partition, ...]) -> list[str]:
     """What sgdisk is told to write these partitions: exact sectors, types, names.
 
-    Raises ValueError for a type that GPT does not have (Extended, Logical, Hidden).
+    Raises ValueError for a type that GPT does not have (Extended, Logical).
     """
     arguments = ["--set-alignment=1"]
     for partition in partitions:
@@ -52,8 +56,7 @@ def sgdisk_arguments(partitions: tuple[Partition, ...]) -> list[str]:
             f"--typecode={number}:{guid}",
             f"--change-name={number}:{name}",
         ]
-        if partition.type == "Recovery":
-            arguments += [f"--attributes={number}:set:{bit}" for bit in RECOVERY_ATTRIBUTES]
+        arguments += [f"--attributes={number}:set:{bit}" for bit in ATTRIBUTES.get(partition.type, ())]
     return arguments
 
 
@@ -89,11 +92,9 @@ def parse_entries(header: bytes, entries: bytes) -> tuple[GptPartition, ...]:
         entry = entries[index * size : (index + 1) * size]
         if len(entry) < 128 or entry[:16] == bytes(16):
             continue
-        first, last = struct.unpack_from("<QQ", entry, 32)
+        first, last, attributes = struct.unpack_from("<QQQ", entry, 32)
         name = entry[56:128].decode("utf-16-le", "replace").split("\0")[0]
-        found.append(
-            GptPartition(
-                index + 1, guid_text(entry[:16]), guid_text(entry[16:32]), first, last - first + 1, name
-            )
-        )
+        kind, guid = guid_text(entry[:16]), guid_text(entry[16:32])
+        hidden = bool(attributes & _HIDDEN)
+        found.append(GptPartition(index + 1, kind, guid, first, last - first + 1, name, hidden))
     return tuple(found)

@@ -6,6 +6,7 @@ Sources: the classic MBR layout, documented partition types of Windows.
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from lab.guest.gpt import SECTOR
@@ -16,6 +17,8 @@ TYPES: dict[str, tuple[int, int]] = {
     "Primary": (0x07, 0x0C),
     "Hidden": (0x17, 0x1C),
     "Recovery": (0x27, 0x27),
+    "Extended": (0x0F, 0x0F),
+    "Logical": (0x07, 0x0C),
 }
 
 #: What Windows gives a drive letter: a data partition that is neither hidden nor for recovery (documented).
@@ -25,11 +28,15 @@ DATA = frozenset((0x06, 0x07, 0x0B, 0x0C, 0x0E))
 CODE_BYTES = 440
 
 _PROTECTIVE = 0xEE
+_EXTENDED = frozenset((0x05, 0x0F))
+_FIRST_LOGICAL = 5
+_MOST_LOGICAL = 128
 
 
 @dataclass(frozen=True)
 class MbrPartition:
-    """A primary partition found on a disk. ``start`` and ``sectors`` in sectors; ``type`` is its byte."""
+    """A partition found on a disk; logical ones have numbers from 5. ``start`` and ``sectors`` in sectors of
+    the disk; ``type`` is its byte."""
 
     number: int
     type: int
@@ -41,10 +48,11 @@ class MbrPartition:
 def sfdisk_script(partitions: tuple[Partition, ...]) -> str:
     """What sfdisk reads to write these partitions: exact sectors, types, the active flag.
 
-    Raises ValueError for a type that an MBR does not have (EFI, MSR), or that is not made yet (Extended,
-    Logical), and for more than four partitions.
+    The chain of logical partitions is sfdisk's to write: each one's boot record goes 1 MiB before it.
+    Raises ValueError for a type that an MBR does not have (EFI, MSR), and for more than four partitions that
+    are not logical.
     """
-    if len(partitions) > 4:
+    if sum(partition.type != "Logical" for partition in partitions) > 4:
         raise ValueError("an MBR disk holds four primary partitions at most")
     lines = ["label: dos", "unit: sectors"]
     for partition in partitions:
@@ -56,15 +64,52 @@ def sfdisk_script(partitions: tuple[Partition, ...]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def parse_table(sector: bytes) -> tuple[MbrPartition, ...]:
-    """The primary partitions of a disk whose first sector this is; none when it has no MBR, or a GPT's."""
-    if len(sector) < SECTOR or sector[510:512] != b"\x55\xaa":
+def parse_table(read: Callable[[int], bytes]) -> tuple[MbrPartition, ...]:
+    """The partitions of a disk, logical ones last; none when it has no MBR, or a GPT's.
+
+    ``read(n)`` gives the disk's sector n. A chain of logical partitions is followed as far as it is whole.
+    """
+    first = read(0)
+    if not _signed(first):
         return ()
     found = []
     for index in range(4):
-        flag, kind, start, sectors = struct.unpack_from("<B3xB3xII", sector, 446 + 16 * index)
+        flag, kind, start, sectors = _entry(first, index)
         if flag not in (0x00, 0x80) or kind == _PROTECTIVE:
             return ()
         if kind and sectors:
             found.append(MbrPartition(index + 1, kind, flag == 0x80, start, sectors))
+    extended = [item for item in found if item.type in _EXTENDED]
+    for item in extended:
+        found += _logical(read, item.start)
     return tuple(found)
+
+
+def _logical(read: Callable[[int], bytes], base: int) -> list[MbrPartition]:
+    """A chain's links: a boot record's first entry is a partition, its second the next link."""
+    found: list[MbrPartition] = []
+    link, seen = base, set[int]()
+    while link not in seen and len(seen) < _MOST_LOGICAL:
+        seen.add(link)
+        sector = read(link)
+        if not _signed(sector):
+            break
+        _, kind, start, sectors = _entry(sector, 0)
+        if kind and sectors:
+            number = _FIRST_LOGICAL + len(found)
+            found.append(MbrPartition(number, kind, False, link + start, sectors))
+        _, kind, start, sectors = _entry(sector, 1)
+        if not kind or not sectors:
+            break
+        link = base + start
+    return found
+
+
+def _signed(sector: bytes) -> bool:
+    return len(sector) >= SECTOR and sector[510:512] == b"\x55\xaa"
+
+
+def _entry(sector: bytes, index: int) -> tuple[int, int, int, int]:
+    """(flag, type, start, sectors) of one entry of four."""
+    flag, kind, start, sectors = struct.unpack_from("<B3xB3xII", sector, 446 + 16 * index)
+    return flag, kind, start, sectors

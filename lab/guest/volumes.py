@@ -88,16 +88,21 @@ def read_table(device: str) -> tuple[gpt.GptPartition, ...]:
 
 
 def read_mbr(device: str) -> tuple[mbr.MbrPartition, ...]:
-    """The primary partitions of a disk; none when it has no MBR. Raises OSError."""
+    """The partitions of a disk, logical ones last; none when it has no MBR. Raises OSError."""
     with open(device, "rb", buffering=0) as file:
-        return mbr.parse_table(file.read(gpt.SECTOR))
+
+        def sector(number: int) -> bytes:
+            file.seek(number * gpt.SECTOR)
+            return file.read(gpt.SECTOR)
+
+        return mbr.parse_table(sector)
 
 
 def read_data_partitions(device: str) -> tuple[int, ...]:
     """The numbers of a disk's partitions that get a letter when they are NTFS. Raises OSError."""
     recovery = gpt.TYPES["Recovery"][0]
     if table := read_table(device):
-        return tuple(part.number for part in table if part.type != recovery)
+        return tuple(part.number for part in table if part.type != recovery and not part.hidden)
     data = [part for part in read_mbr(device) if part.type in mbr.DATA]
     return tuple(part.number for part in data if not part.active or len(data) == 1)
 

@@ -55,10 +55,10 @@ class DiskJudge:
             disk = self._disk()
             return disk.style == "" and not disk.partitions, _table(disk)
         if isinstance(item, StyleExpected):
-            disk = self._disk()
+            disk = self._disk(item.disk)
             return disk.style == item.style, _table(disk)
         if isinstance(item, PartitionCountExpected):
-            disk = self._disk()
+            disk = self._disk(item.disk)
             return len(disk.partitions) == item.count, _table(disk)
         if isinstance(item, PartitionExpected):
             return self._partition(item)
@@ -72,13 +72,14 @@ class DiskJudge:
         assert isinstance(item, RegistryValueExpected)
         return self._registry_value(item)
 
-    def _disk(self) -> DiskState:
-        if not self._final.disks:
-            raise NoEvidence("no disk was read")
-        return min(self._final.disks, key=lambda disk: disk.index)
+    def _disk(self, number: int = 0) -> DiskState:
+        disks = sorted(self._final.disks, key=lambda disk: disk.index)
+        if number >= len(disks):
+            raise NoEvidence(f"the machine has {len(disks)} disks" if disks else "no disk was read")
+        return disks[number]
 
     def _partition(self, item: PartitionExpected) -> tuple[bool, str]:
-        disk, want = self._disk(), item.want
+        disk, want = self._disk(item.disk), item.want
         if item.number > len(disk.partitions):
             return False, _table(disk)
         partition = disk.partitions[item.number - 1]
@@ -246,13 +247,17 @@ def _table(disk: DiskState) -> str:
     return f"{disk.style or 'no'} table, {len(disk.partitions)} partitions ({inside})"
 
 
+def _disk_name(number: int) -> str:
+    return f"disk {number}" if number else "the disk"
+
+
 def _expected(item: Expectation) -> str:
     if isinstance(item, UnformattedExpected):
         return "the disk is unformatted"
     if isinstance(item, StyleExpected):
-        return f"the disk has a partition table of style {item.style}"
+        return f"{_disk_name(item.disk)} has a partition table of style {item.style}"
     if isinstance(item, PartitionCountExpected):
-        return f"the disk has {item.count} partitions"
+        return f"{_disk_name(item.disk)} has {item.count} partitions"
     if isinstance(item, PartitionExpected):
         want = item.want
         parts = [
@@ -262,7 +267,8 @@ def _expected(item: Expectation) -> str:
             f"'{want.label}'" if want.label else "",
         ]
         active = {None: "", True: "active", False: "not active"}[want.bootable]
-        return f"partition {item.number} is {', '.join(part for part in (*parts, active) if part)}"
+        name = f"partition {item.number}" + (f" of disk {item.disk}" if item.disk else "")
+        return f"{name} is {', '.join(part for part in (*parts, active) if part)}"
     if isinstance(item, BootLoaderExpected):
         copied = f", the same as {item.want.same_as}" if item.want.same_as else ""
         return f"the boot loader is at {item.want.path}{copied}"

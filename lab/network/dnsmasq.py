@@ -166,13 +166,22 @@ class LogReader:
         self._said: dict[str, dict[str, str]] = {}
         self._mac: dict[str, str] = {}
         self._offered: dict[str, str] = {}
+        self._aborted: set[str] = set()
 
     def feed(self, text: str) -> tuple[str, str, str, dict[str, str]] | None:
         line = parse_line(text)
         if line is None:
             return None
         if line.source == "tftp":
-            host = self._by_address.get(line.data.get("address", ""))
+            address = line.data.get("address", "")
+            if line.kind == "aborted":
+                self._aborted.add(address)
+            elif line.kind in ("sent", "failed") and address in self._aborted:
+                self._aborted.remove(address)
+                return (
+                    None  # what dnsmasq says of the transfer that the client broke off, asking for its size
+                )
+            host = self._by_address.get(address)
             return host.name if host else "", "tftp", line.kind, self._relative(line.data)
         if line.kind == "option":
             return self._option(line)

@@ -67,14 +67,12 @@ def ensure_pe(cache: Path, say: Say = print, sources: Sources | None = None) -> 
         (package / "labpe-x64.efi").write_bytes(boot.unified(root, recipe, initrd, title="LabPE x64"))
         (folder / "initrd").write_bytes(initrd)
         (folder / "vmlinuz").write_bytes(root.kernel.read_bytes())
-        for path in root.pxelinux:
-            (folder / path.name).write_bytes(path.read_bytes())
 
     folder = store.entry("boot", key, build)
     efi = folder / "package" / "labpe-x64.efi"
     return BootImages(
         efi=efi, package=efi.parent, vmlinuz=folder / "vmlinuz", initrd=folder / "initrd",
-        pxelinux=(folder / "pxelinux.0", folder / "ldlinux.c32"),
+        pxelinux=root.pxelinux,
         command_line=recipe.command_line, version=key[:12], size=efi.stat().st_size,
     )  # fmt: skip
 

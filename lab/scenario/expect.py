@@ -237,6 +237,20 @@ class DiskExpectation(Model):
         return made
 
 
+class OtherDiskExpectation(Model):
+    """A disk beside the first one, read when the machine is off."""
+
+    style: Literal["GPT", "MBR"] | None = None
+    partitions: tuple[PartitionExpectation, ...] | None = None
+    """all partitions, in the order of the table"""
+
+    @model_validator(mode="after")
+    def _sensible(self) -> OtherDiskExpectation:
+        if not self.model_fields_set:
+            raise BadValue("nothing is expected of the disk")
+        return self
+
+
 class RequestExpectation(Model):
     """An HTTP request the machine made. Without ``count`` and ``at_least``: there is at least one."""
 
@@ -276,6 +290,8 @@ class Expect(Model):
     variables: dict[str, ValueExpectation] = Field(default_factory=dict)
     """the variables at the end; null: there is no such variable"""
     disk: DiskExpectation | None = None
+    disks: dict[Count, OtherDiskExpectation] = Field(default_factory=dict)
+    """the other disks by their number: 1 is the second one"""
     requests: tuple[RequestExpectation, ...] = ()
 
     @model_validator(mode="after")

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 from lab.scenario.expect import (
     BootLoaderExpectation,
     DiskExpectation,
     FileExpectation,
     LogExpectation,
+    OtherDiskExpectation,
     PartitionExpectation,
     RegistryExpectation,
     RequestExpectation,
@@ -67,11 +69,13 @@ class UnformattedExpected(Expectation):
 @dataclass(frozen=True)
 class StyleExpected(Expectation):
     style: str
+    disk: int = 0
 
 
 @dataclass(frozen=True)
 class PartitionCountExpected(Expectation):
     count: int
+    disk: int = 0
 
 
 @dataclass(frozen=True)
@@ -80,6 +84,7 @@ class PartitionExpected(Expectation):
 
     number: int
     want: PartitionExpectation
+    disk: int = 0
 
 
 @dataclass(frozen=True)
@@ -138,6 +143,8 @@ def _all(document: Document[Scenario]) -> Iterator[Expectation]:
         yield VariableExpected(place("variables", name), name, value)
     if expect.disk is not None:
         yield from _disk(document, expect.disk)
+    for number, other in expect.disks.items():
+        yield from _table(other, number, partial(place, "disks", str(number)))
     for index, request in enumerate(expect.requests):
         yield RequestExpected(place("requests", index), request)
 
@@ -148,18 +155,24 @@ def _disk(document: Document[Scenario], disk: DiskExpectation) -> Iterator[Expec
 
     if disk.unformatted:
         yield UnformattedExpected(place())
-    if disk.style is not None:
-        yield StyleExpected(place("style"), disk.style)
-    if disk.partitions is not None:
-        yield PartitionCountExpected(place("partitions"), len(disk.partitions))
-        for index, partition in enumerate(disk.partitions):
-            yield PartitionExpected(place("partitions", index), index + 1, partition)
+    yield from _table(disk, 0, place)
     if disk.boot_loader is not None:
         yield BootLoaderExpected(place("boot_loader"), disk.boot_loader)
     for path, file in disk.files.items():
         yield FileExpected(place(path), path, file)
     for key, registry in disk.registry.items():
         yield from _registry(document, key, registry)
+
+
+def _table(
+    disk: DiskExpectation | OtherDiskExpectation, number: int, place: Callable[..., Place]
+) -> Iterator[Expectation]:
+    if disk.style is not None:
+        yield StyleExpected(place("style"), disk.style, number)
+    if disk.partitions is not None:
+        yield PartitionCountExpected(place("partitions"), len(disk.partitions), number)
+        for index, partition in enumerate(disk.partitions):
+            yield PartitionExpected(place("partitions", index), index + 1, partition, number)
 
 
 def _registry(document: Document[Scenario], key: str, want: RegistryExpectation) -> Iterator[Expectation]:

@@ -38,6 +38,9 @@ BIOS_NOTHING_YET = (
     b"SERIAL 0 115200\nDEFAULT next\nPROMPT 0\nLABEL next\n  LOCALBOOT -1\nINCLUDE labpe.conf\n"
 )
 
+#: Partitions whose volumes get no letter by themselves, or that hold none.
+_NO_DATA = frozenset({"Recovery", "Hidden", "Extended"})
+
 Start = Literal["pxe", "staged", "disk", "nothing"]
 
 
@@ -127,7 +130,7 @@ class Machine:
         hidden ones, and not an active one beside others."""
         found = []
         for disk in self.disks:
-            data = [item.number for item in disk.partitions if item.type not in ("Recovery", "Hidden")]
+            data = [item.number for item in disk.partitions if item.type not in _NO_DATA]
             found += [
                 volume
                 for volume in disk.volumes

@@ -18,8 +18,10 @@ _SCRIPT = "Windows\\Setup\\Scripts\\SetupComplete.cmd"
 _HOOK = re.compile(r'/client:"?([^" \r\n]+)', re.IGNORECASE)
 
 
-def first_start(volume: Volume, generated: str) -> None:
+def first_start(volume: Volume, generated: str) -> bool:
     """Windows Setup on the first start of the system on ``volume``; later starts change nothing.
+
+    Whether this is the first start.
 
     ``generated``: the name of a machine that its answer file does not name. Raises LabFault where the
     deployed system would give up: an answer file that is none, a hive that is missing.
@@ -27,7 +29,7 @@ def first_start(volume: Volume, generated: str) -> None:
     files = volume.files
     marker = windows_setup.MARKER[3:]
     if marker in files:
-        return
+        return False
     answer = next((text for path in windows_setup.ANSWER_FILES if (text := _text(files.get(path[3:])))), "")
     try:
         changes = windows_setup.registry_changes(answer, generated)
@@ -38,6 +40,7 @@ def first_start(volume: Volume, generated: str) -> None:
             raise LabFault(f"Windows Setup could not go on: there is no hive for {key}")
         volume.set_values(key, values)
     files.put(marker, windows_setup.setup_log(changes).encode())
+    return True
 
 
 def client_hook(volume: Volume) -> str | None:

@@ -232,12 +232,15 @@ class World:
         machine.in_winpe = False
         machine.give_letters()
         self._clock.pause(SECONDS["kernel"])
-        windows.first_start(volume, generated_name(self._spec.serial_number, self._spec.uuid))
+        first = windows.first_start(volume, generated_name(self._spec.serial_number, self._spec.uuid))
         client = windows.client_hook(volume)
         if client is None:
             text = "no client hook is installed; nobody continues this machine"
             raise self._stall("the agent to continue the sequence: it never resumed", text)
         if f"{client}\\client.zip" not in volume.files:
+            if not first:  # Setup runs SetupComplete.cmd once (documented)
+                text = "no task sequence is going on; the system stays up"
+                raise self._stall("the agent to continue the sequence: it never resumed", text)
             raise LabFault(f"the client hook names C:\\{client}, which holds no client.zip")
         self._hello("os")
         saved = self._saved()

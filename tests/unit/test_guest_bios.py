@@ -60,7 +60,29 @@ def test_sfdisk_is_told_exact_sectors_types_and_the_active_flag() -> None:
     ]
 
 
-@pytest.mark.parametrize("kind", ["EFI", "MSR", "Extended", "Logical"])
+def test_logical_partitions_are_written_and_their_chain_is_read() -> None:
+    extended = Partition(2, "Extended", 6144, 40960)
+    data = Partition(5, "Logical", 8192, 8192, "NTFS")
+    script = mbr.sfdisk_script((SYSTEM, extended, data, replace(data, number=6, start=18432)))
+    assert script.splitlines()[3:] == [
+        "2 : start=6144, size=40960, type=f",
+        "5 : start=8192, size=8192, type=7",
+        "6 : start=18432, size=8192, type=7",
+    ]
+    sectors = {
+        0: first_sector((0x80, 7, 2048, 4096), (0, 0x0F, 6144, 40960)),
+        6144: first_sector((0, 7, 2048, 8192), (0, 5, 10240, 10240)),
+        16384: first_sector((0, 7, 2048, 8192), (0, 5, 99999, 9)),
+    }
+    found = mbr.parse_table(lambda number: sectors.get(number, bytes(512)))
+    assert [(item.number, item.type, item.start) for item in found] == [
+        (1, 7, 2048), (2, 0x0F, 6144), (5, 7, 8192), (6, 7, 18432),
+    ], "as far as the chain is whole"  # fmt: skip
+    sectors[16384] = first_sector((0, 7, 2048, 8192), (0, 5, 10240, 9))
+    assert len(mbr.parse_table(lambda number: sectors.get(number, bytes(512)))) == 4, "it bites its tail"
+
+
+@pytest.mark.parametrize("kind", ["EFI", "MSR"])
 def test_what_an_mbr_does_not_hold_is_refused(kind: str) -> None:
     with pytest.raises(ValueError, match=kind):
         mbr.sfdisk_script((replace(WINDOWS, type=kind),))
@@ -69,11 +91,11 @@ def test_what_an_mbr_does_not_hold_is_refused(kind: str) -> None:
 
 
 def test_a_table_is_read_and_what_is_none_is_not() -> None:
-    [system, windows, recovery] = mbr.parse_table(MBR)
+    [system, windows, recovery] = mbr.parse_table(lambda number: MBR)
     assert system == mbr.MbrPartition(1, 7, True, 2048, 4096)
     assert not windows.active and recovery.type == 0x27
     for other in (bytes(512), MBR[:511], first_sector((0, 0xEE, 1, 99)), first_sector((0x33, 7, 1, 9))):
-        assert mbr.parse_table(other) == ()
+        assert mbr.parse_table(lambda number, first=other: first) == ()  # type: ignore[misc]
 
 
 def test_an_mbr_disk_is_written_formatted_and_gets_boot_code(rig: Callable[..., Rig]) -> None:

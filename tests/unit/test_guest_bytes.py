@@ -23,6 +23,16 @@ def test_sgdisk_gets_exact_sectors_and_types() -> None:
         gpt.sgdisk_arguments((Partition(1, "Extended", 0, 1),))
 
 
+def test_a_hidden_partition_is_data_with_attributes() -> None:
+    arguments = gpt.sgdisk_arguments((Partition(2, "Hidden", 4096, 2048, "NTFS"),))
+    assert arguments[-2:] == ["--attributes=2:set:62", "--attributes=2:set:63"]
+    header = b"EFI PART" + bytes(64) + struct.pack("<QII", 2, 2, 128)
+    kind, own = gpt.guid_bytes(gpt.TYPES["Hidden"][0]), bytes(15) + b"1"
+    plain = kind + own + struct.pack("<QQQ", 2048, 4095, 0) + bytes(72)
+    hidden = kind + own + struct.pack("<QQQ", 4096, 6143, 1 << 62 | 1 << 63) + bytes(72)
+    assert [part.hidden for part in gpt.parse_entries(header, plain + hidden)] == [False, True]
+
+
 def test_a_gpt_is_read_back() -> None:
     header = b"EFI PART" + bytes(64) + struct.pack("<QII", 2, 4, 128)
     entry = gpt.guid_bytes(ESP.type) + gpt.guid_bytes(ESP.guid) + struct.pack("<QQQ", 2048, 411647, 0)

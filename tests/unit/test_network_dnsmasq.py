@@ -119,6 +119,15 @@ def test_single_lines(text: str, expected: Line | None) -> None:
     assert parse_line(text) == expected
 
 
+def test_a_file_whose_size_was_asked_is_not_sent_yet() -> None:
+    """OVMF breaks a first transfer off to learn the size; dnsmasq calls that one sent, too (observed)."""
+    reader = LogReader([PC1], tftp_root=ROOT)
+    sent = "dnsmasq-tftp[9]: sent /lab/run/tftp/labpe-x64.efi to 10.77.0.10"
+    log = ["dnsmasq-tftp[9]: error 8 User aborted the transfer received from 10.77.0.10", sent, sent]
+    events = [event for text in log if (event := reader.feed(text)) is not None]
+    assert [event[2] for event in events] == ["aborted", "sent"]
+
+
 def test_addresses_stay_below_the_dynamic_range() -> None:
     assert [host_address(index) for index in (0, 1)] == ["10.77.0.10", "10.77.0.11"]
 

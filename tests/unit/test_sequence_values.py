@@ -218,6 +218,32 @@ def test_the_usual_gpt_layout() -> None:
     assert planned.letter_variables == (("OSDisk", "C:"),)
 
 
+EXTENDED = {"Type": "Extended", "Size": "50", "SizeUnits": "Percent"}
+LOGICAL = {"Type": "Logical", "FileSystem": "NTFS"}
+
+
+def test_logical_partitions_share_the_extended_one() -> None:
+    primary = {"Type": "Primary", "FileSystem": "NTFS"}
+    half = {**LOGICAL, "Size": "50", "SizeUnits": "Percent", "VolumeLetterVariable": "Data"}
+    wanted = array({**primary, "Size": "100"}, EXTENDED, half, LOGICAL, primary)
+    assert not isinstance(wanted, Impossible)
+    planned = plan(wanted, "MBR", GIB)
+    assert isinstance(planned, Layout)
+    system, extended, windows, data, rest = planned.partitions
+    assert [part.number for part in planned.partitions] == [1, 2, 3, 5, 6], "as the table counts"
+    assert extended.start == system.start + system.sectors and extended.file_system == extended.letter == ""
+    assert windows.start == extended.start + extended.sectors, (
+        "a primary one lies outside, wherever it stands"
+    )
+    # Each logical one has 1 MiB with its boot record in front; percent is of what the extended one has left.
+    assert data.start == extended.start + 2048
+    assert data.sectors == (extended.sectors - 2048) // 2 // 2048 * 2048
+    assert rest.start == data.start + data.sectors + 2048
+    assert rest.start + rest.sectors == extended.start + extended.sectors
+    assert [part.letter for part in planned.partitions] == ["C:", "", "D:", "E:", "F:"]
+    assert planned.letter_variables == (("Data", "E:"),)
+
+
 def test_letters_are_the_next_free_ones() -> None:
     efi = {**EFI, "AssignVolumeLetter": "true"}
     data = {"Type": "Primary", "FileSystem": "NTFS", "Size": "1", "SizeUnits": "GB"}
@@ -245,7 +271,13 @@ def test_letters_are_the_next_free_ones() -> None:
         ([EFI], "MBR", 20 * GIB, codes.INVALID_PARAMETER),
         ([{"Type": "Primary", "Size": "1"}] * 5, "MBR", 20 * GIB, codes.INVALID_PARAMETER),
         ([{"Type": "Primary", "Size": "9", "Bootable": "true"}] * 2, "MBR", GIB, codes.INVALID_PARAMETER),
-        ([{"Type": "Extended"}], "MBR", 20 * GIB, codes.NOT_SUPPORTED),
+        ([EXTENDED], "GPT", 20 * GIB, codes.INVALID_PARAMETER),
+        ([EXTENDED, EXTENDED], "MBR", 20 * GIB, codes.INVALID_PARAMETER),
+        ([LOGICAL, EXTENDED], "MBR", 20 * GIB, codes.INVALID_PARAMETER),
+        ([EXTENDED, {**LOGICAL, "Bootable": "true"}], "MBR", 20 * GIB, codes.INVALID_PARAMETER),
+        ([EXTENDED, *[{**LOGICAL, "Size": "1"}] * 57], "MBR", 20 * GIB, codes.INVALID_PARAMETER),
+        ([{**EXTENDED, "Size": "2"}, LOGICAL, LOGICAL], "MBR", 20 * GIB, codes.DISK_FULL),
+        ([{"Type": "Primary", "VolumeName": 33 * "x"}], "MBR", 20 * GIB, codes.INVALID_PARAMETER),
         ([{"Type": "Primary"}, {"Type": "Primary"}], "GPT", 20 * GIB, codes.DISK_FULL),
         ([{"Type": "Primary", "Size": "21", "SizeUnits": "GB"}], "GPT", 20 * GIB, codes.DISK_FULL),
         ([{"Type": "Primary"}], "GPT", 0, codes.DISK_FULL),
@@ -260,7 +292,7 @@ def test_impossible_layouts_are_codes(
 
 
 entries = st.fixed_dictionaries(
-    {"Type": st.sampled_from(["Primary", "efi", "MSR", "Recovery", "Hidden"])},
+    {"Type": st.sampled_from(["Primary", "efi", "MSR", "Recovery", "Hidden", "Extended", "Logical"])},
     optional={
         "Size": st.integers(0, 3000).map(str),
         "SizeUnits": st.sampled_from(["MB", "gb", "Percent", "%", ""]),
@@ -280,11 +312,18 @@ def test_a_layout_is_aligned_in_order_and_inside_the_disk(
     if isinstance(planned, Impossible):
         assert planned.code in (codes.INVALID_PARAMETER, codes.DISK_FULL, codes.NOT_SUPPORTED)
         return
-    end = 2048
-    for number, part in enumerate(planned.partitions, 1):
-        assert part.number == number and part.start == end and part.start % 2048 == 0
-        assert part.sectors >= 2048 and part.sectors % 2048 == 0
+    end, inner, outer = 2048, 0, 0
+    for part in planned.partitions:
+        assert part.start % 2048 == 0 and part.sectors >= 2048 and part.sectors % 2048 == 0
+        if part.type == "Logical":
+            assert part.number >= 5 and part.start == inner + 2048
+            inner = part.start + part.sectors
+            assert inner <= outer
+            continue
+        assert part.start == end
         end = part.start + part.sectors
+        if part.type == "Extended":
+            inner, outer = part.start, end
     assert end <= size // 512 - (33 if style == "GPT" else 0)
     if style == "MBR":
         assert end <= 2**32

@@ -16,11 +16,12 @@ from lab.errors import LabFault, PhaseTimeout
 from lab.guest.doubles import Double
 from lab.hypervisor.protocol import DiskSpec, MachineSpec, NicSpec
 from lab.sequence.model import Group, Step, StepVariable, TaskSequence
+from lab.simulation import windows
 from lab.simulation.disks import Blob
 from lab.simulation.machine import LOADER_PLACES, Machine
 from lab.simulation.reference import reference_image
 from lab.simulation.site import SimContent, SimFile, SimImage, SimSite
-from lab.simulation.world import SimulatedRun, simulate
+from lab.simulation.world import SimulatedRun, World, simulate
 from lab.timeline import Event, Timeline
 
 GIB = 1 << 30
@@ -246,6 +247,26 @@ def test_without_the_clients_hook_nobody_continues_the_machine() -> None:
     assert run.run.finished is None and run.run.starts == 3
     assert "stalled" in run.kinds("lab")
     assert run.run.seconds > 120
+
+
+def test_a_finished_machine_that_is_started_again_just_stays_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """SetupComplete.cmd counts on the first start only; its client went with the sequence's data folder."""
+    worlds: list[World] = []
+    first_run = World.run
+    monkeypatch.setattr(World, "run", lambda self: (worlds.append(self), first_run(self))[1])
+    run = Run(*BARE_METAL)
+    assert run.run.result == "success"
+    before, hellos = run.run.final_state, run.kinds("agent").count("hello")
+    again = worlds[0].run()
+    assert isinstance(again.fault, PhaseTimeout)
+    assert "no task sequence is going on; the system stays up" in again.fault.message
+    assert run.kinds("agent").count("hello") == hellos and again.final_state == before
+
+
+def test_a_hook_without_its_client_is_a_fault_at_the_first_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(windows, "client_hook", lambda volume: "gone")
+    fault = Run(*BARE_METAL).run.fault
+    assert isinstance(fault, LabFault) and "holds no client.zip" in fault.message
 
 
 def test_a_restart_to_an_image_that_setup_did_not_prepare_fails() -> None:
