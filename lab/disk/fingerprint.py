@@ -57,7 +57,7 @@ _STATE = "the run's saved state holds marks and times of its own run"
 
 #: Files whose bytes are noise, and why. That they are there, and where, is compared.
 _FILES = {
-    "c:\\*\\smsts.log": _LOG,
+    "*:\\*\\smsts.log": _LOG,
     "?:\\_smstasksequence\\tsenv.dat": _STATE,
     "c:\\windows\\boot\\efi\\bootmgfw.efi": _BUILT,
     "c:\\windows\\system32\\osdlab\\root.squashfs": _BUILT,

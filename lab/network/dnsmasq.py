@@ -178,9 +178,7 @@ class LogReader:
                 self._aborted.add(address)
             elif line.kind in ("sent", "failed") and address in self._aborted:
                 self._aborted.remove(address)
-                return (
-                    None  # what dnsmasq says of the transfer that the client broke off, asking for its size
-                )
+                return None  # of the transfer that was broken off, to learn the size
             host = self._by_address.get(address)
             return host.name if host else "", "tftp", line.kind, self._relative(line.data)
         if line.kind == "option":

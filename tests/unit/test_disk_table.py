@@ -13,6 +13,7 @@ from lab.disk.table import Table, parse_table
 SIZE = 1 << 20
 LAST = SIZE // 512 - 1
 EFI = "C12A7328-F81F-11D2-BA4B-00A0C93EC93B"
+DATA = "EBD0A0A2-B9E5-4433-87C0-68B6B72699C7"
 LINUX = "0FC63DAF-8483-4772-8E79-3D69D8477DE4"
 
 
@@ -96,6 +97,15 @@ def test_mbr_with_logical_partitions() -> None:
         (5, "Logical", 201, False),
         (6, "Logical", 301, False),
     ]
+
+
+def test_a_hidden_gpt_partition_is_told_by_its_attributes() -> None:
+    disk = gpt_disk((DATA, 34, 100), (DATA, 134, 10))
+    raw = bytearray(disk[1024 : 1024 + 128 * 128])
+    raw[128 + 48 : 128 + 56] = struct.pack("<Q", 1 << 62 | 1 << 63)
+    disk[1024 : 1024 + 128 * 128] = raw
+    disk[512:1024] = gpt_header(1, 2, bytes(raw), 128)
+    assert [item.type for item in table_of(bytes(disk)).partitions] == ["Primary", "Hidden"]
 
 
 def test_a_chain_of_logical_partitions_that_bites_its_tail_ends() -> None:

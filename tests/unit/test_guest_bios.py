@@ -82,6 +82,22 @@ def test_logical_partitions_are_written_and_their_chain_is_read() -> None:
     assert len(mbr.parse_table(lambda number: sectors.get(number, bytes(512)))) == 4, "it bites its tail"
 
 
+def test_an_extended_partition_holds_its_chain_and_none_of_an_older_table(rig: Callable[..., Rig]) -> None:
+    machine = rig()
+    start = DISK // 2 // 512
+    (machine.root / "dev/sda1").write_bytes(b"chain" + bytes(1019))
+    (machine.root / "mbr.bin").write_bytes(b"C" * 440)
+    effect = PartitionDisk(0, "MBR", (Partition(1, "Extended", start, 64),))
+    disk_tools.partition_disk(
+        effect, machine.runner, machine.volumes, boot_code=str(machine.root / "mbr.bin")
+    )
+    assert (machine.root / "dev/sda1").read_bytes().startswith(b"chain")
+    disk = (machine.root / "dev/sda").read_bytes()
+    assert not any(disk[start * 512 : start * 512 + 512]) and all(
+        disk[start * 512 + 512 : start * 512 + 1024]
+    )
+
+
 @pytest.mark.parametrize("kind", ["EFI", "MSR"])
 def test_what_an_mbr_does_not_hold_is_refused(kind: str) -> None:
     with pytest.raises(ValueError, match=kind):

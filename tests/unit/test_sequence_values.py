@@ -232,9 +232,7 @@ def test_logical_partitions_share_the_extended_one() -> None:
     system, extended, windows, data, rest = planned.partitions
     assert [part.number for part in planned.partitions] == [1, 2, 3, 5, 6], "as the table counts"
     assert extended.start == system.start + system.sectors and extended.file_system == extended.letter == ""
-    assert windows.start == extended.start + extended.sectors, (
-        "a primary one lies outside, wherever it stands"
-    )
+    assert windows.start == extended.start + extended.sectors, "a primary one lies outside"
     # Each logical one has 1 MiB with its boot record in front; percent is of what the extended one has left.
     assert data.start == extended.start + 2048
     assert data.sectors == (extended.sectors - 2048) // 2 // 2048 * 2048
