@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from lab.disk.state import DiskState, FileState, FinalState
+from lab.disk.state import DiskState, FileState, FinalState, PartitionState
 from lab.errors import LabFault
 from lab.judge.evidence import Evidence, evidence
 from lab.judge.judging import judge
@@ -162,6 +164,18 @@ NO_DISK = evidence(good_run().events, {})
 def test_what_stands_on_the_disk(disk: str, found: Evidence, status: str) -> None:
     one = verdict(f"disk: {disk}", found)
     assert one.status == status, one
+
+
+def test_other_disks_are_judged_by_their_number() -> None:
+    final = GOOD.finals["PC-1"]
+    second = DiskState(1, 8 << 30, "MBR", (PartitionState(1, "Primary", 2048, 4096, "NTFS", "Data"),))
+    found = replace(GOOD, finals={"PC-1": replace(final, disks=(*final.disks, second))})
+    text = "disks: {1: {style: %s, partitions: [{type: Primary, label: %s}]}}"
+    assert [v.status for v in verdicts(text % ("MBR", "Data"), found)] == ["held"] * 3
+    assert [v.status for v in verdicts(text % ("GPT", "Date"), found)] == ["falsified", "held", "falsified"]
+    assert {v.status for v in verdicts(text % ("MBR", "Data"), GOOD)} == {"no-evidence"}
+    told = verdicts(text % ("GPT", "Date"), found)
+    assert told[0].expected.startswith("disk 1 ") and told[2].expected.startswith("partition 1 of disk 1 ")
 
 
 def test_partitions_are_compared_one_by_one_and_counted() -> None:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -289,6 +289,22 @@ def test_a_machine_that_comes_back_by_the_network_gets_a_new_decision(
     run = Run(*BARE_METAL)
     assert run.paths().count("200 /policy/52:54:00:aa:00:01") == 50
     assert isinstance(run.run.fault, LabFault) and "50 times" in run.run.fault.message
+
+
+@pytest.mark.parametrize(
+    ("firmware", "files"),
+    [
+        ("uefi", ["labpe-x64.efi"]),
+        ("bios", ["pxelinux.0", "ldlinux.c32", "pxelinux.cfg/default", "labpe-x64.krn", "labpe-x64.img"]),
+    ],
+)
+def test_a_native_start_takes_all_by_tftp(firmware: Literal["uefi", "bios"], files: list[str]) -> None:
+    spec = replace(SPEC, firmware=firmware, nics=(NicSpec("52:54:00:aa:00:01", native=True),))
+    run = Run(spec=spec)
+    assert run.run.result == "success"
+    sent = [event for event in run.events if (event.source, event.kind) == ("tftp", "sent")]
+    assert [event.data["file"] for event in sent] == files
+    assert run.paths() == ["200 /policy/52:54:00:aa:00:01"]
 
 
 def test_nothing_to_start_from_and_no_policy_are_the_labs_fault() -> None:
