@@ -129,12 +129,26 @@ class LabPe:
                 return Outcome()
             case effects.CleanUp():
                 return self._clean_up(effect)
+            case effects.QueryWmi() | effects.ReadRegistry() | effects.FileFacts():
+                return self._answer(effect)
             case _:
                 raise LabFault(f"the agent cannot perform {effect.kind}")
 
     @property
     def _uefi(self) -> bool:
         return bool(self._identity["uefi"])
+
+    def _answer(self, effect: effects.QueryWmi | effects.ReadRegistry | effects.FileFacts) -> Outcome:
+        """What a condition asks the machine."""
+        from lab.guest.facts import Facts
+
+        facts = Facts(self._phase, self._identity, self._runner, self._volumes)
+        match effect:
+            case effects.QueryWmi():
+                return facts.query(effect)
+            case effects.ReadRegistry():
+                return facts.read_registry(effect)
+        return facts.look_at(effect)
 
     def _gather_facts(self) -> Outcome:
         self._volumes.scan()
