@@ -6,6 +6,7 @@ those of ``lab.sequence.winpe``, as Linux has none.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Mapping
@@ -57,11 +58,13 @@ class Facts:
         self._sys = sys
         self._proc = proc
         self._lease = lease
+        self._same: MachineFacts | None = None
 
     def query(self, effect: QueryWmi) -> Outcome:
         """Raises OSError and ToolFailed."""
         try:
-            rows = wmi.instances(self.machine(), effect.namespace, effect.class_name)
+            machine = self.machine(disks=effect.class_name.casefold() in wmi.OF_DISKS)
+            rows = wmi.instances(machine, effect.namespace, effect.class_name)
         except wmi.WmiError as error:
             return Outcome(error.code, message=str(error))
         return Outcome(value={"instances": rows})
@@ -70,7 +73,7 @@ class Facts:
         """Raises OSError and ToolFailed."""
         key = registrykeys.resolve(effect.key)
         if self._in_winpe:
-            values = registrykeys.find(winpe.registry(self._hardware(self._system())), key)
+            values = registrykeys.find(winpe.registry(replace(self._hardware(), system=self._system())), key)
         else:
             if effect.view == 32 and self._hive_key(registrykeys.NODE) is not None:
                 key = registrykeys.in_32_bit_view(key)
@@ -88,10 +91,10 @@ class Facts:
         if effect.view == 32 and os.path.isdir(f"{drives.get('C:', '/c')}/Windows/SysWOW64"):
             path = registrykeys.file_in_32_bit_view(path)
         kind, version, modified = "", "", time.time()
-        try:
-            place = paths.to_linux(path, drives)
-        except paths.PathError:
-            place = ""
+        place = ""
+        with contextlib.suppress(paths.PathError):
+            if self._in_winpe or path[:2].upper() != "X:":
+                place = paths.to_linux(path, drives)
         if place and os.path.exists(place):
             kind = "folder" if os.path.isdir(place) else "file"
             modified = os.stat(place).st_mtime
@@ -130,17 +133,23 @@ class Facts:
 
     # the machine
 
-    def machine(self) -> MachineFacts:
-        """Everything there is to ask. Raises OSError and ToolFailed."""
-        return replace(self._hardware(self._system()), disks=self._disks(), nics=self._nics())
+    def machine(self, *, disks: bool = True) -> MachineFacts:
+        """Everything there is to ask; disks are slow to look at. Raises OSError and ToolFailed."""
+        found = self._disks() if disks else ()
+        return replace(self._hardware(), system=self._system(), disks=found, nics=self._nics())
 
-    def _hardware(self, system: SystemFacts | None = None) -> MachineFacts:
+    def _hardware(self) -> MachineFacts:
+        """What stays the same while the machine is up."""
+        if self._same is None:
+            self._same = self._look_at_hardware()
+        return self._same
+
+    def _look_at_hardware(self) -> MachineFacts:
         hardware = smbios.read(_bytes(f"{self._sys}/firmware/dmi/tables/DMI"))
         processor = self._processor()
         memory = hardware.memory or (machine.memory_mib(self._proc) << 20,)
         return MachineFacts(
             smbios=hardware.smbios,
-            system=system or SystemFacts(in_winpe=self._in_winpe),
             uefi=bool(self._identity["uefi"]),
             secure_boot=self._secure_boot(),
             architecture=str(self._identity["architecture"]),

@@ -94,3 +94,19 @@ NAMESPACES: dict[str, dict[str, Builder]] = {
     ),
     "root\\wmi": _folded({"MS_SystemInformation": wmihardware.system_information}),
 }
+
+#: Classes in lower case whose instances need the machine's disks.
+OF_DISKS = frozenset(
+    name
+    for classes in NAMESPACES.values()
+    for name, build in classes.items()
+    if build
+    in (
+        wmisystem.disk_drives,
+        wmisystem.disk_partitions,
+        wmisystem.logical_disks,
+        wmisystem.volumes,
+        wmisystem.msft_disks,
+        wmisystem.physical_disks,
+    )
+)
