@@ -113,6 +113,8 @@ class Facts:
     def _hive_key(self, key: str) -> dict[str, list[Any]] | None:
         """A key of the running Windows' hives; None when it is not there."""
         names = key.split("\\")
+        if not key.isprintable():
+            return None  # each line of hivexsh's input is a command
         hive = names[1].upper() if len(names) > 1 else ""
         if names[0] == "HKLM" and hive in ("SYSTEM", "SOFTWARE", "SAM", "SECURITY"):
             below = names[2:]

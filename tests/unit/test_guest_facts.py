@@ -190,6 +190,7 @@ def test_the_deployed_system_reads_its_hives(tmp_path: Path) -> None:
     values = asked.read_registry(ReadRegistry("HKCU\\Environment")).value["values"]
     assert values == {"Path": ["REG_MULTI_SZ", ["a", "b"]], "Raw": ["REG_BINARY", "01ff"]}
     assert asked.read_registry(ReadRegistry("HKLM\\SYSTEM\\CurrentControlSet\\Control\\MiniNT")).code
+    assert asked.read_registry(ReadRegistry("HKLM\\SOFTWARE\\Lab\nlsval")).code
     assert asked.look_at(FileFacts("X:\\Windows")).value["kind"] == ""
     system32, wow64 = tmp_path / "c/Windows/System32", tmp_path / "c/Windows/SysWOW64"
     (system32 / "a.dll").touch()
