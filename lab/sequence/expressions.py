@@ -9,35 +9,18 @@ of the records besides those of ``conditions``: by analogy.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Generator, Iterable
-from typing import Any, Literal, Protocol
+from collections.abc import Callable, Generator
+from typing import Any
 
-from lab.sequence import msi, wql, wqlrows
-from lab.sequence.codes import hexadecimal
-from lab.sequence.conditions import Evaluation, compare, matches
-from lab.sequence.effects import Effect, FileFacts, Outcome, QueryWmi, ReadRegistry
+from lab.sequence import dynamicrules, msi, wmi, wql, wqlrows
+from lab.sequence.asking import CIM as CIM
+from lab.sequence.asking import FILE, Asker, Asking, Expression, Rows
+from lab.sequence.conditions import Evaluation, compare
+from lab.sequence.effects import Effect, FileFacts, Outcome
 from lab.sequence.model import Condition
-
-Asking = Generator[Effect, Outcome, bool]
-Rows = list[dict[str, Any]]
-
-FILE = "tsexpreval.cpp:800"
-CIM = "root\\cimv2"
 
 _VERSION = re.compile(r"\d{1,9}(\.\d{1,9}){0,3}")
 _DATE = re.compile(r"\d{14}")
-_ENVIRONMENT = re.compile(r"%([^%\\/:*?\"<>|]{1,40})%")
-
-
-class Asker(Protocol):
-    """What an expression sees of the run. ``Run`` is one."""
-
-    def lookup(self, name: str) -> str | None: ...
-    def expand(self, text: str) -> str: ...
-    def record(self, message: str, type: int = 1, file: str = "", component: str = "TSManager") -> None: ...
-
-    @property
-    def facts(self) -> dict[str, Any]: ...
 
 
 def holds(condition: Condition | None, asker: Asker) -> Asking:
@@ -52,92 +35,14 @@ def holds(condition: Condition | None, asker: Asker) -> Asking:
             asker.record(f"Unsupported condition expression {found.kind}", 3, FILE)
             found = evaluation.answer(False)
         else:
-            found = evaluation.answer((yield from kind(_Expression(found, asker))))
+            found = evaluation.answer((yield from kind(Expression(found, asker))))
     return found
-
-
-class _Expression:
-    """One expression: its values expanded and logged, the queries it may make."""
-
-    def __init__(self, condition: Condition, asker: Asker) -> None:
-        self._values = {name.casefold(): value for name, value in condition.values}
-        self.asker = asker
-
-    def value(self, *names: str) -> str:
-        """The first of these values that is given, expanded; the log says that it was (observed)."""
-        text = next((found for name in names if (found := self._values.get(name.casefold()))), "")
-        self.asker.record(f"Expand a string: {text}", 0, "utility.cpp:790")
-        return self.asker.expand(text)
-
-    def path(self) -> str:
-        """``Path`` with the system's environment variables replaced, too (documented)."""
-        return with_environment(self.value("Path"), self.in_winpe).strip().strip('"')
-
-    @property
-    def in_winpe(self) -> bool:
-        return bool(self.asker.facts.get("in_winpe"))
-
-    @property
-    def view(self) -> Literal[32, 64]:
-        """Documented: the 32-bit view in a 64-bit full OS unless redirection is disabled."""
-        disabled = (self.asker.lookup("SMSTSDisableWow64Redirection") or "").strip().casefold() == "true"
-        x64 = self.asker.facts.get("architecture") == "x64"
-        return 32 if x64 and not disabled and not self.in_winpe else 64
-
-    def begin(self, what: str) -> None:
-        self.asker.record(f"Evaluating a {what} condition expression", 1, FILE)
-
-    def fail(self, message: str, code: int = 0) -> bool:
-        """Say why the expression cannot be evaluated; it is false."""
-        self.asker.record(message + (f" ({hexadecimal(code)})" if code else ""), 3, FILE)
-        return False
-
-    def rows(self, class_name: str, namespace: str = CIM) -> Generator[Effect, Outcome, Rows]:
-        """The instances of a class; none when it cannot be asked, which the log says."""
-        outcome = yield QueryWmi(namespace, class_name)
-        if not outcome.ok:
-            said = outcome.message or "the query failed"
-            self.fail(f"Failed to query {class_name} in {namespace}: {said}", outcome.code)
-            return []
-        return list(outcome.value.get("instances", ()))
-
-    def values_of(
-        self, key: str, view: Literal[32, 64] | None = None
-    ) -> Generator[Effect, Outcome, dict[str, Any] | None]:
-        """A key's values by name in lower case; None when there is no such key."""
-        outcome = yield ReadRegistry(key, view or self.view)
-        if not outcome.ok:
-            return None
-        return {name.casefold(): value for name, value in outcome.value.get("values", {}).items()}
-
-
-def with_environment(path: str, in_winpe: bool) -> str:
-    """``%SystemRoot%`` and its like replaced as Local System has them; what is not known stays."""
-    if "%" not in path:
-        return path
-    drive = "X:" if in_winpe else "C:"
-    known = {
-        "systemdrive": drive,
-        "systemroot": f"{drive}\\Windows",
-        "windir": f"{drive}\\Windows",
-        "temp": f"{drive}\\Windows\\Temp",
-        "tmp": f"{drive}\\Windows\\Temp",
-        "programfiles": f"{drive}\\Program Files",
-        "programw6432": f"{drive}\\Program Files",
-        "programfiles(x86)": f"{drive}\\Program Files (x86)",
-        "commonprogramfiles": f"{drive}\\Program Files\\Common Files",
-        "programdata": f"{drive}\\ProgramData",
-        "allusersprofile": f"{drive}\\ProgramData",
-        "public": f"{drive}\\Users\\Public",
-        "comspec": f"{drive}\\Windows\\System32\\cmd.exe",
-    }
-    return _ENVIRONMENT.sub(lambda found: known.get(found[1].casefold(), found[0]), path)
 
 
 # expressions
 
 
-def _wmi(expression: _Expression) -> Asking:
+def _wmi(expression: Expression) -> Asking:
     expression.begin("WMI")
     namespace = expression.value("Namespace").strip() or CIM
     text = expression.value("Query")
@@ -145,14 +50,42 @@ def _wmi(expression: _Expression) -> Asking:
         query = wql.parse(text)
     except wql.WqlError as error:
         return expression.fail(f"Failed to read the WMI query '{text}': {error.message}", error.code)
-    rows = yield from expression.rows(query.class_name, namespace)
+    if query.class_name.casefold() in _OF_FILES and wmi.namespace_of(namespace) == CIM:
+        rows = yield from _files(expression, query)
+    else:
+        rows = yield from expression.rows(query.class_name, namespace)
     try:
         return bool(wqlrows.select(query, rows))
     except wql.WqlError as error:
         return expression.fail(f"Failed to execute the WMI query '{text}': {error.message}", error.code)
 
 
-def _registry(expression: _Expression) -> Asking:
+#: Classes of files and folders: WMI has an instance for each one that there is.
+_OF_FILES = {"cim_datafile": "file", "cim_directory": "folder", "win32_directory": "folder"}
+
+
+def _files(expression: Expression, query: wql.Query) -> Generator[Effect, Outcome, Rows]:
+    """The instances that a query names by ``Name = 'C:\\\\path'``; others are not looked for."""
+    tests = [test for test in query.where if isinstance(test, wql.Test) and test.operator in ("=", "LIKE")]
+    named = [test.right.value for test in tests if test.left.property.casefold() == "name"]
+    rows: Rows = []
+    for path in dict.fromkeys(path for path in named if isinstance(path, str)):
+        outcome = yield FileFacts(path)
+        facts = outcome.value
+        if not outcome.ok or facts.get("kind") != _OF_FILES[query.class_name.casefold()]:
+            continue
+        folder, _, name = path.rpartition("\\")
+        stem, dot, extension = name.rpartition(".")
+        row = {"Name": path, "Caption": path, "Drive": path[:2], "Path": f"{folder[2:]}\\"}
+        row |= {"FileName": stem if dot else name, "Extension": extension if dot else ""}
+        row |= {"LastModified": f"{facts['modified']}.000000+000", "FileType": ""}
+        rows.append({**row, "Version": facts.get("version") or None})
+    if not named:
+        expression.fail(f"The lab cannot look for a {query.class_name} without its Name")
+    return rows
+
+
+def _registry(expression: Expression) -> Asking:
     expression.begin("registry")
     key, name, operator, kind, wanted = (
         expression.value(part).strip() for part in ("KeyPath", "Value", "Operator", "Type", "Data")
@@ -184,17 +117,17 @@ def _number_text(text: str) -> str:
     return str(int(text, 16)) if re.fullmatch(r"0[xX][0-9a-fA-F]{1,16}", text) else text
 
 
-def _file(expression: _Expression) -> Asking:
+def _file(expression: Expression) -> Asking:
     expression.begin("file")
     return (yield from _stored(expression, "file"))
 
 
-def _folder(expression: _Expression) -> Asking:
+def _folder(expression: Expression) -> Asking:
     expression.begin("folder")
     return (yield from _stored(expression, "folder"))
 
 
-def _stored(expression: _Expression, kind: str) -> Asking:
+def _stored(expression: Expression, kind: str) -> Asking:
     path = expression.path()
     version, version_operator = "", ""
     if kind == "file":
@@ -222,7 +155,7 @@ def _stored(expression: _Expression, kind: str) -> Asking:
     return True
 
 
-def _ordered(expression: _Expression, order: int, operator: str) -> bool:
+def _ordered(expression: Expression, order: int, operator: str) -> bool:
     accepts = ORDERS.get(operator.strip().casefold() or "equals")
     return order in accepts if accepts else expression.fail(f"Unsupported operator {operator}")
 
@@ -238,7 +171,7 @@ def version_order(left: str, right: str) -> int | None:
     return (found[0] > found[1]) - (found[0] < found[1])
 
 
-def _software(expression: _Expression) -> Asking:
+def _software(expression: Expression) -> Asking:
     """Windows Installer's own records: a product by its code, a family by its upgrade code."""
     expression.begin("software")
     operator = expression.value("Operator").strip().casefold()
@@ -257,7 +190,7 @@ def _software(expression: _Expression) -> Asking:
     return False
 
 
-def _operating_system(expression: _Expression) -> Asking:
+def _operating_system(expression: Expression) -> Asking:
     """MDT's older form: architecture and version of the system that runs."""
     expression.begin("operating system")
     architecture, wanted, operator = (
@@ -269,89 +202,6 @@ def _operating_system(expression: _Expression) -> Asking:
     rows = yield from expression.rows("Win32_OperatingSystem")
     order = version_order(str(rows[0].get("Version") or ""), wanted) if rows else None
     return order is not None and _ordered(expression, order, operator)
-
-
-# rules of Set Dynamic Variables
-
-
-def _make_model(expression: _Expression) -> Asking:
-    """Documented: ``*`` and ``?``, both must fit."""
-    expression.begin("make and model")
-    make, model = expression.value("Make"), expression.value("Model")
-    rows = yield from expression.rows("Win32_ComputerSystem")
-    return any(
-        matches(str(row.get("Manufacturer") or "").strip().casefold(), make.strip().casefold() or "*")
-        and matches(str(row.get("Model") or "").strip().casefold(), model.strip().casefold() or "*")
-        for row in rows
-    )
-
-
-#: Value of a computer rule -> where the machine has it.
-_COMPUTER = {
-    "AssetTag": ("Win32_SystemEnclosure", "SMBIOSAssetTag"),
-    "UUID": ("Win32_ComputerSystemProduct", "UUID"),
-    "SerialNumber": ("Win32_BIOS", "SerialNumber"),
-    "MACAddress": ("Win32_NetworkAdapterConfiguration", "MACAddress"),
-}
-
-
-def _computer(expression: _Expression) -> Asking:
-    """Documented: one of the values that are given is enough."""
-    expression.begin("computer")
-    given = [(name, expression.value(name)) for name in _COMPUTER]
-    for name, wanted in given:
-        if not wanted.strip():
-            continue
-        class_name, prop = _COMPUTER[name]
-        rows = yield from expression.rows(class_name)
-        if any(_plain(str(row.get(prop) or "")) == _plain(wanted) for row in rows):
-            return True
-    return False
-
-
-def _plain(text: str) -> str:
-    """As people compare serial numbers and addresses: without case, blanks and separators."""
-    return re.sub(r"[\s:{}-]", "", text.casefold())
-
-
-def _location(expression: _Expression) -> Asking:
-    """A default gateway of the machine; several are separated by commas or semicolons (guess)."""
-    expression.begin("location")
-    wanted = set(re.split(r"[\s,;]+", expression.value("DefaultGateway", "DefaultGateways", "Gateway")))
-    rows = yield from expression.rows("Win32_NetworkAdapterConfiguration")
-    return bool({gate for row in rows for gate in row.get("DefaultIPGateway") or ()} & (wanted - {""}))
-
-
-def machine_variables(asker: Asker) -> Generator[Effect, Outcome, dict[str, str]]:
-    """What *Set Dynamic Variables* sets of the machine itself (documented): _SMSTSMake and so on.
-
-    Several addresses stand behind one another, with commas between (guess).
-    """
-    expression = _Expression(Condition("and"), asker)
-    found: dict[str, str] = {}
-    for class_name, names in _MACHINE.items():
-        rows = yield from expression.rows(class_name)
-        for variable, prop in names.items():
-            found[variable] = ",".join(dict.fromkeys(_all(row.get(prop) for row in rows)))
-    return found
-
-
-_MACHINE = {
-    "Win32_ComputerSystem": {"_SMSTSMake": "Manufacturer", "_SMSTSModel": "Model"},
-    "Win32_BIOS": {"_SMSTSSerialNumber": "SerialNumber"},
-    "Win32_SystemEnclosure": {"_SMSTSAssetTag": "SMBIOSAssetTag"},
-    "Win32_ComputerSystemProduct": {"_SMSTSUUID": "UUID"},
-    "Win32_NetworkAdapterConfiguration": {
-        "_SMSTSMacAddresses": "MACAddress",
-        "_SMSTSIPAddresses": "IPAddress",
-        "_SMSTSDefaultGateways": "DefaultIPGateway",
-    },
-}
-
-
-def _all(values: Iterable[Any]) -> Iterable[str]:
-    for value in values:
-        yield from (str(item) for item in (value if isinstance(value, list | tuple) else (value,)) if item)
 
 
 ORDERS: dict[str, tuple[int, ...]] = {
@@ -385,14 +235,14 @@ SOFTWARE = "SMS_TaskSequence_SoftwareConditionExpression"
 OPERATING_SYSTEM = "SMS_TaskSequence_OSConditionExpression"
 
 #: Expression type of the XML -> its meaning.
-KINDS: dict[str, Callable[[_Expression], Asking]] = {
+KINDS: dict[str, Callable[[Expression], Asking]] = {
     WMI: _wmi,
     REGISTRY: _registry,
     FILE_EXPRESSION: _file,
     FOLDER: _folder,
     SOFTWARE: _software,
     OPERATING_SYSTEM: _operating_system,
-    "SMS_TaskSequence_MakeModelConditionExpression": _make_model,
-    "SMS_TaskSequence_ComputerConditionExpression": _computer,
-    "SMS_TaskSequence_LocationConditionExpression": _location,
+    "SMS_TaskSequence_MakeModelConditionExpression": dynamicrules.make_model,
+    "SMS_TaskSequence_ComputerConditionExpression": dynamicrules.computer,
+    "SMS_TaskSequence_LocationConditionExpression": dynamicrules.location,
 }

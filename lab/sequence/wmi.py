@@ -81,6 +81,20 @@ NAMESPACES: dict[str, dict[str, Builder]] = {
             "Win32_Volume": wmisystem.volumes,
             "Win32_CDROMDrive": wmisystem.none,
             "Win32_Printer": wmisystem.none,
+            # Asked by name, see ``expressions``.
+            "CIM_DataFile": wmisystem.none,
+            "CIM_Directory": wmisystem.none,
+            "Win32_Directory": wmisystem.none,
+            # A base class has the instances of its classes.
+            "CIM_ComputerSystem": wmihardware.computer_system,
+            "CIM_BIOSElement": wmihardware.bios,
+            "CIM_Chassis": wmihardware.enclosure,
+            "CIM_Processor": wmihardware.processors,
+            "CIM_PhysicalMemory": wmihardware.memory,
+            "CIM_Battery": wmihardware.battery,
+            "CIM_DiskDrive": wmisystem.disk_drives,
+            "CIM_LogicalDisk": wmisystem.logical_disks,
+            "CIM_OperatingSystem": wmisystem.operating_system,
             "Win32_OperatingSystem": wmisystem.operating_system,
             "Win32_Service": wmisystem.services,
             "Win32_QuickFixEngineering": wmisystem.hot_fixes,
@@ -92,7 +106,9 @@ NAMESPACES: dict[str, dict[str, Builder]] = {
     "root\\microsoft\\windows\\storage": _folded(
         {"MSFT_Disk": wmisystem.msft_disks, "MSFT_PhysicalDisk": wmisystem.physical_disks}
     ),
-    "root\\wmi": _folded({"MS_SystemInformation": wmihardware.system_information}),
+    "root\\wmi": _folded(
+        {"MS_SystemInformation": wmihardware.system_information, "BatteryStatus": wmisystem.none}
+    ),
 }
 
 #: Classes in lower case whose instances need the machine's disks.

@@ -10,9 +10,11 @@ import pytest
 
 from lab.sequence import effects as fx
 from lab.sequence import registrykeys, wmi
+from lab.sequence.asking import with_environment
 from lab.sequence.conditioncheck import condition_problems, condition_warnings
 from lab.sequence.conditions import Evaluation
-from lab.sequence.expressions import machine_variables, version_order, with_environment
+from lab.sequence.dynamicrules import machine_variables
+from lab.sequence.expressions import version_order
 from lab.sequence.machinefacts import MachineFacts, NicFacts, Smbios
 from lab.sequence.model import Condition, Position
 from lab.sequence.msi import packed
@@ -96,6 +98,10 @@ OLD, NEW = "20200101000000.000000+000", "20300101000000.000000+000"
         (query("SELECT * FROM Win32_ComputerSystem WHERE Model LIKE '%E7480%'"), False),
         (query("SELECT * FROM Win32_Nothing"), False), (query("SELECT * FROM X", "root\\nowhere"), False),
         (query("nonsense"), False), (query("SELECT * FROM Win32_BIOS WHERE Nothing = 1"), False),
+        (query("SELECT * FROM CIM_DataFile WHERE Name='C:\\\\a.exe' AND Version = '10.0.9.1'"), True),
+        (query("SELECT * FROM CIM_DataFile WHERE Name='C:\\\\b.exe'"), False),
+        (query("SELECT * FROM CIM_DataFile WHERE Drive='C:'"), False),
+        (query("SELECT * FROM Win32_Directory WHERE Name = 'c:\\\\DIR' AND Drive = 'C:'"), True),
         (registry("exists"), True), (registry("exists", key="HKLM\\SOFTWARE\\None"), False),
         (registry("nonExists", key="HKLM\\SOFTWARE\\None"), True), (registry("notExists"), False),
         (registry("exists", "text"), True), (registry("exists", "None"), False),
