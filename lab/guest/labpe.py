@@ -10,7 +10,7 @@ import errno
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lab.clock import Clock
 from lab.errors import LabFault
@@ -21,6 +21,9 @@ from lab.guest.runner import Runner, ToolFailed
 from lab.guest.volumes import Volumes
 from lab.sequence import effects
 from lab.sequence.effects import Effect, Outcome
+
+if TYPE_CHECKING:
+    from lab.guest.facts import Facts
 
 #: Win32 codes as HRESULTs.
 FILE_NOT_FOUND = 0x80070002
@@ -78,6 +81,7 @@ class LabPe:
         self._site = site
         self._place = place or Place()
         self._announce = announce
+        self._facts: Facts | None = None
 
     def perform(self, effect: Effect) -> Outcome:
         """Carry one effect out. Raises LabFault."""
@@ -129,12 +133,26 @@ class LabPe:
                 return Outcome()
             case effects.CleanUp():
                 return self._clean_up(effect)
+            case effects.QueryWmi() | effects.ReadRegistry() | effects.FileFacts():
+                return self._answer(effect)
             case _:
                 raise LabFault(f"the agent cannot perform {effect.kind}")
 
     @property
     def _uefi(self) -> bool:
         return bool(self._identity["uefi"])
+
+    def _answer(self, effect: effects.QueryWmi | effects.ReadRegistry | effects.FileFacts) -> Outcome:
+        """What a condition asks the machine."""
+        from lab.guest.facts import Facts
+
+        facts = self._facts = self._facts or Facts(self._phase, self._identity, self._runner, self._volumes)
+        match effect:
+            case effects.QueryWmi():
+                return facts.query(effect)
+            case effects.ReadRegistry():
+                return facts.read_registry(effect)
+        return facts.look_at(effect)
 
     def _gather_facts(self) -> Outcome:
         self._volumes.scan()

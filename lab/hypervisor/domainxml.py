@@ -123,10 +123,27 @@ def _boot_order(spec: MachineSpec) -> dict[tuple[str, int], int]:
 
 
 def _system_information(domain: ET.Element, spec: MachineSpec) -> None:
-    system = ET.SubElement(ET.SubElement(domain, "sysinfo", type="smbios"), "system")
-    if spec.serial_number:
-        _text(system, "entry", spec.serial_number, name="serial")
-    _text(system, "entry", spec.uuid, name="uuid")
+    sysinfo = ET.SubElement(domain, "sysinfo", type="smbios")
+    says = spec.smbios.of(spec.serial_number, spec.uuid)
+    parts = {
+        "bios": {"vendor": says.bios_vendor, "version": says.bios_version, "date": says.bios_date},
+        "system": {
+            "manufacturer": says.manufacturer, "product": says.product, "version": says.version,
+            "serial": says.serial, "uuid": spec.uuid, "sku": says.sku, "family": says.family,
+        },
+        "baseBoard": {
+            "manufacturer": says.board_manufacturer, "product": says.board_product,
+            "version": says.board_version, "serial": says.board_serial,
+        },
+        "chassis": {
+            "manufacturer": says.chassis_manufacturer, "serial": says.chassis_serial, "asset": says.asset_tag,
+        },
+    }  # fmt: skip
+    for part, entries in parts.items():
+        element = ET.SubElement(sysinfo, part)
+        for name, text in entries.items():
+            if text:
+                _text(element, "entry", text, name=name)
     if spec.firmware == "uefi":
         settings = ET.SubElement(domain, "sysinfo", type="fwcfg")
         _text(settings, "entry", "no", name="opt/org.tianocore/IPv6PXESupport")

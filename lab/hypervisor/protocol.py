@@ -11,6 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from lab.sequence.machinefacts import Smbios
+
 
 class PowerState(enum.Enum):
     OFF = "off"
@@ -52,6 +54,32 @@ class NicSpec:
 
 
 @dataclass(frozen=True)
+class SmbiosSpec:
+    """What the machine's firmware says of its hardware; serial number and UUID are the machine's own."""
+
+    manufacturer: str = "osdlab"
+    product: str = "Lab Machine"
+    version: str = "1.0"
+    sku: str = ""
+    family: str = "Virtual Machine"
+    bios_vendor: str = "osdlab"
+    bios_version: str = "1.0.0"
+    bios_date: str = "01/01/2024"
+    board_manufacturer: str = "osdlab"
+    board_product: str = "Lab Board"
+    asset_tag: str = ""
+
+    def of(self, serial: str, uuid: str) -> Smbios:
+        """As the machine with this serial number and UUID reports it. The chassis is "other" (1): QEMU gives
+        no other type."""
+        return Smbios(
+            self.manufacturer, self.product, self.version, serial, uuid.upper(), self.sku, self.family,
+            self.bios_vendor, self.bios_version, self.bios_date, self.board_manufacturer, self.board_product,
+            self.version, serial, self.manufacturer, serial, self.asset_tag, 1,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True)
 class MachineSpec:
     """A machine, complete and hypervisor-neutral. ``memory`` in MiB. ``boot_order`` of "disk", "network".
 
@@ -71,6 +99,7 @@ class MachineSpec:
     channels: tuple[str, ...] = ("org.osdlab.agent.0",)
     serial_number: str = ""
     accelerator: Literal["kvm", "tcg"] = "tcg"
+    smbios: SmbiosSpec = SmbiosSpec()
 
 
 class BlockReader(Protocol):

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from lab.disk.reader import Questions
-from lab.hypervisor.protocol import DiskSpec, MachineSpec, NicSpec
+from lab.hypervisor.protocol import DiskSpec, MachineSpec, NicSpec, SmbiosSpec
 
 
 @dataclass(frozen=True)
@@ -91,6 +91,7 @@ def spec_from_json(data: Mapping[str, Any]) -> MachineSpec:
     values = dict(data)
     values["disks"] = tuple(DiskSpec(**disk) for disk in values["disks"])
     values["nics"] = tuple(NicSpec(**nic) for nic in values["nics"])
+    values["smbios"] = SmbiosSpec(**values["smbios"])
     for key in ("boot_order", "channels"):
         values[key] = tuple(values[key])
     return MachineSpec(**values)

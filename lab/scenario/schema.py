@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from lab.hypervisor.protocol import DiskSpec, MachineSpec, NicSpec
+from lab.hypervisor.protocol import DiskSpec, MachineSpec, NicSpec, SmbiosSpec
 from lab.scenario.expect import Expect
 from lab.scenario.fields import (
     Code,
@@ -27,6 +27,9 @@ from lab.yamlio import BadValue, Model, quoted
 BUILT_IN_CONTENT = ("reference-image", "boot-image", "client", "missing")
 #: The content every site has unless the scenario says otherwise.
 DEFAULT_CONTENT = {"LAB00001": "reference-image", "LAB00002": "boot-image", "LAB00003": "client"}
+
+#: What a machine says of itself when its template says nothing.
+_PLAIN = SmbiosSpec()
 
 _ARCHITECTURES: dict[str, Literal["x86_64", "aarch64", "i686"]] = {
     "x64": "x86_64", "arm64": "aarch64", "x86": "i686",
@@ -117,6 +120,39 @@ class NicTemplate(Model):
     """how it starts from the network: by iPXE's script and HTTP; natively, by TFTP alone; not at all"""
 
 
+class SmbiosTemplate(Model):
+    """What the firmware says of the machine: make, model and so on, for conditions and drivers."""
+
+    manufacturer: str = _PLAIN.manufacturer
+    product: str = _PLAIN.product
+    version: str = _PLAIN.version
+    sku: str = _PLAIN.sku
+    family: str = _PLAIN.family
+    serial: str = ""
+    asset_tag: str = _PLAIN.asset_tag
+    bios_vendor: str = _PLAIN.bios_vendor
+    bios_version: str = _PLAIN.bios_version
+    bios_date: str = _PLAIN.bios_date
+    """as mm/dd/yyyy"""
+    board_manufacturer: str = _PLAIN.board_manufacturer
+    board_product: str = _PLAIN.board_product
+
+    @model_validator(mode="after")
+    def _plain_texts(self) -> SmbiosTemplate:
+        for name in type(self).model_fields:
+            text = getattr(self, name)
+            if len(text) > 64 or not text.isascii() or not text.isprintable() or text != text.strip():
+                raise BadValue(f"{name} must be at most 64 printable ASCII characters without blanks around")
+        if self.bios_date and not re.fullmatch(r"\d\d/\d\d/\d{4}", self.bios_date):
+            raise BadValue("bios_date must be written as 01/31/2024")
+        return self
+
+    def spec(self) -> SmbiosSpec:
+        values = {name: getattr(self, name) for name in type(self).model_fields}
+        del values["serial"]
+        return SmbiosSpec(**values)
+
+
 class Template(Model):
     """Hardware, without a name: what a machine of a scenario is made like."""
 
@@ -129,6 +165,7 @@ class Template(Model):
     disks: tuple[DiskTemplate, ...]
     nics: tuple[NicTemplate, ...] = (NicTemplate(),)
     boot_order: tuple[Literal["disk", "network"], ...] = ("disk", "network")
+    smbios: SmbiosTemplate = SmbiosTemplate()
 
     @model_validator(mode="after")
     def _sensible(self) -> Template:
@@ -179,6 +216,7 @@ def machine_spec(
         vcpus=template.vcpus,
         secure_boot=template.secure_boot,
         boot_order=template.boot_order,
-        serial_number=serial_number,
+        serial_number=serial_number or template.smbios.serial,
+        smbios=template.smbios.spec(),
         accelerator=accelerator,
     )

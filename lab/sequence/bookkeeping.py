@@ -6,7 +6,7 @@ Engine room: pure. The order and the wording are those of observed logs.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 from lab.sequence import codes, conditions
 from lab.sequence.context import Run
@@ -17,6 +17,10 @@ from lab.sequence.steptypes import STEP_TYPES
 
 ASTERISKS = "*" * 76
 RULE = "!" + "-" * 92 + "!"
+
+#: Whether an instruction goes on, or its condition has to ask the machine first.
+Decision = bool | Literal["ask"]
+_ACTION = ("action", "instruction.cxx:716")
 
 
 class Bookkeeping:
@@ -46,36 +50,58 @@ class Bookkeeping:
         self.run.set("_SMSTSCurrentActionName", item.name)
         self.run.set("_SMSTSNextInstructionPointer", str(entry.pointer))
 
-    def _holds(self, item: Group | Step, word: str, file: str) -> bool:
-        """Evaluate an item's condition and say the result; ``word`` is "group" or "action"."""
-        if item.condition is None:
-            return True
-        true = conditions.evaluate(item.condition, self.run.lookup, self.run.expand, self.run.record)
+    def decided(self, entry: Instruction, true: bool) -> bool:
+        """Say what came of an item's condition; whether the step is to run, or the group begins."""
+        item = entry.item
+        word, file = ("group", "instruction.cxx:138") if isinstance(item, Group) else _ACTION
         if true:
             text = f"The condition for the {word} ({item.name}) is evaluated to be true"
         else:
             text = f"The {word} ({item.name}) has been skipped because the condition is evaluated to be false"
         self.run.record(text, 1, file)
-        return true
+        if true:
+            self._begins(entry)
+            return True
+        if isinstance(item, Step):
+            self.run.clear_local_defaults()
+        self._skipped(item.name)
+        if isinstance(item, Step):
+            self.emit_step(entry, "skipped", 0, "condition")
+        else:
+            self.emit_group(entry, "skipped", "condition")
+        return False
+
+    def _begins(self, entry: Instruction) -> None:
+        item = entry.item
+        if isinstance(item, Step):
+            self._step_starts(item)
+            return
+        self.run.record(f"The group ({item.name}) has been successfully started", 1, "instruction.cxx:159")
+        self.save(entry.pointer + 1, (*entry.parents, entry.pointer))
+
+    def _tested(self, entry: Instruction) -> Decision:
+        """Evaluate an item's condition as far as variables decide it."""
+        condition = entry.item.condition
+        if entry.asks:
+            return "ask"
+        if condition is None:
+            self._begins(entry)
+            return True
+        run = self.run
+        return self.decided(entry, conditions.evaluate(condition, run.lookup, run.expand, run.record))
 
     def _skipped(self, name: str) -> None:
         self.run.record(f"Execution of the instruction ({name}) has been skipped", 1, "engine.cxx:228")
 
-    def group_begins(self, entry: Instruction, group: Group) -> bool:
+    def group_begins(self, entry: Instruction, group: Group) -> Decision:
+        """Whether the group begins: not disabled, condition true."""
         if group.disabled:
             text = f"The group ({group.name}) has been skipped because it is disabled"
             self.run.record(text, 1, "instruction.cxx:105")
             self._skipped(group.name)
             self.emit_group(entry, "disabled", "disabled")
             return False
-        if not self._holds(group, "group", "instruction.cxx:138"):
-            self._skipped(group.name)
-            self.emit_group(entry, "skipped", "condition")
-            return False
-        text = f"The group ({group.name}) has been successfully started"
-        self.run.record(text, 1, "instruction.cxx:159")
-        self.save(entry.pointer + 1, (*entry.parents, entry.pointer))
-        return True
+        return self._tested(entry)
 
     def group_ended(self, entry: Instruction, opening: Instruction) -> None:
         text = f"The group ({entry.item.name}) has been successfully completed"
@@ -111,7 +137,7 @@ class Bookkeeping:
 
     # steps
 
-    def step_begins(self, entry: Instruction, step: Step) -> bool:
+    def step_begins(self, entry: Instruction, step: Step) -> Decision:
         """Whether the step is to run now: not disabled, condition true."""
         run = self.run
         if step.disabled:
@@ -120,22 +146,22 @@ class Bookkeeping:
             self._skipped(step.name)
             self.emit_step(entry, "disabled", 0, "disabled")
             return False
-        run.set_local_defaults(step, self._hidden_value(step))
+        self.set_local_defaults(step)
         log_path = run.variables.value("_SMSTSLogPath")
         run.record(f"Set a global environment variable _SMSTSLogPath={log_path}", 0, "executionenv.cxx:662")
-        if not self._holds(step, "action", "instruction.cxx:716"):
-            run.clear_local_defaults()
-            self._skipped(step.name)
-            self.emit_step(entry, "skipped", 0, "condition")
-            return False
-        shown = self.command(step)
+        return self._tested(entry)
+
+    def set_local_defaults(self, step: Step) -> None:
+        self.run.set_local_defaults(step, self._hidden_value(step))
+
+    def _step_starts(self, step: Step) -> None:
+        run, shown = self.run, self.command(step)
         text = shown if self._hides_command(step) else step.action
         run.record(f"Expand a string: {text}", 0, "executionenv.cxx:776")
         run.record(f"Expand a string: {run.lookup('WorkingDirectory') or ''}", 0, "executionenv.cxx:776")
         run.record(f"Start executing the command line: {shown}", 1, "instruction.cxx:732")
         run.record(RULE, 1, "instruction.cxx:761")
         run.record(f"Expand a string: {step.run_in}", 0, "executionenv.cxx:776")
-        return True
 
     def _hidden_value(self, step: Step) -> str:
         """What a Set Task Sequence Variable step hides: its action may have the value in clear."""

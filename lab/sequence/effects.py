@@ -204,6 +204,46 @@ class CleanUp(Effect):
 
 
 @dataclass(frozen=True)
+class QueryWmi(Effect):
+    """All instances of a WMI class, as the system that runs now has them.
+
+    Outcome value: ``instances`` [{property: str, int, float, bool, None or a list}]. Codes: 0x8004100E there
+    is no such namespace, 0x80041010 no such class.
+    """
+
+    namespace: str
+    class_name: str
+    repeatable: ClassVar[bool] = True
+
+
+@dataclass(frozen=True)
+class ReadRegistry(Effect):
+    """A key of the registry of the system that runs now (Windows PE's own in PE, not an offline one).
+
+    ``key`` like ``HKLM\\SOFTWARE\\Vendor``. ``view`` 32: as a 32-bit program sees it on a 64-bit Windows.
+    Outcome value: ``values`` name -> [type, data], data str, int, list (REG_MULTI_SZ) or hexadecimal digits
+    (REG_BINARY). Code 0x80070002: there is no such key.
+    """
+
+    key: str
+    view: Literal[32, 64] = 64
+    repeatable: ClassVar[bool] = True
+
+
+@dataclass(frozen=True)
+class FileFacts(Effect):
+    """Whether a path is there, and what it is. ``view`` as in ReadRegistry.
+
+    Outcome value: ``kind`` "file", "folder" or "" (not there, no such drive); ``modified`` "yyyymmddHHMMSS"
+    in UTC; ``version`` "10.0.19041.1" of the file's version resource, or "".
+    """
+
+    path: str
+    view: Literal[32, 64] = 64
+    repeatable: ClassVar[bool] = True
+
+
+@dataclass(frozen=True)
 class Outcome:
     """What came of an effect. ``code`` 0 is success; otherwise a Win32 code or HRESULT, unsigned 32 bit."""
 

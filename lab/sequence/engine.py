@@ -1,7 +1,8 @@
 """The task sequence engine: ``start``, ``next_effect``, ``advance``. Pure: no I/O, clock or chance.
 
-Engine room. Order and wording follow observed logs; guesses are marked. An activity (the beginning, a step,
-a restart, the end) is a generator over effects: it is run again from its start with the recorded outcomes.
+Engine room. Order and wording follow observed logs; guesses are marked. An activity (the beginning, a
+condition that asks the machine, a step, a restart, the end) is a generator over effects: it is run again from
+its start with the recorded outcomes.
 """
 
 from __future__ import annotations
@@ -10,21 +11,20 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Literal
 
-from lab.sequence import codes, instructions
-from lab.sequence.bookkeeping import RULE, Bookkeeping
+from lab.sequence import codes, expressions, instructions
+from lab.sequence.bookkeeping import RULE, Bookkeeping, Decision
 from lab.sequence.context import Behaviour, Run, StepContext
 from lab.sequence.effects import (
-    INTERRUPTED,
-    CleanUp,
     Effect,
     EngineEvent,
     Finished,
     GatherFacts,
     Outcome,
 )
+from lab.sequence.ending import ending
 from lab.sequence.instructions import Instruction
 from lab.sequence.model import Group, Step, TaskSequence
-from lab.sequence.restart import requested, restart
+from lab.sequence.restart import requested, restart, watched
 from lab.sequence.state import Activity, ExecutionState
 from lab.sequence.state import pending_data_path as pending_data_path
 from lab.sequence.state import variables_of as variables_of
@@ -136,6 +136,8 @@ class _Engine(Bookkeeping):
             return self._decide("failed", codes.E_FAIL, "", code) if code else "walk"
         if self._activity == "step":
             return self._step_ended(code)
+        if self._activity == "condition":
+            return self._condition_ended(bool(code))
         if self._activity == "restart":
             return self._restarted(code)
         return "done"
@@ -146,10 +148,12 @@ class _Engine(Bookkeeping):
         if self._activity == "restart":
             return restart(self.run, self._item.name)
         if self._activity == "end":
-            return self._end()
-        step = self._step
-        self.run.set_local_defaults(step)
-        return self._watched(self._behaviour(step))
+            return ending(self.run)
+        if isinstance(self._item, Step):
+            self.set_local_defaults(self._item)
+        if self._activity == "condition":
+            return self._condition()
+        return watched(self.run, self._behaviour(self._step))
 
     def _enter(self, activity: Activity) -> int | None:
         """Begin an activity: what is so far becomes its base. Returns its code when it needs no effect."""
@@ -158,25 +162,15 @@ class _Engine(Bookkeeping):
         self._outcomes = ()
         self._pending = None
         # A step's local defaults are set already: its condition may have asked for them.
-        generator = self._watched(self._behaviour(self._step)) if activity == "step" else self._generator()
+        if activity == "step":
+            generator = watched(self.run, self._behaviour(self._step))
+        else:
+            generator = self._condition() if activity == "condition" else self._generator()
         try:
             self._pending = next(generator)
         except StopIteration as stop:
             return int(stop.value)
         return None
-
-    def _watched(self, behaviour: Behaviour) -> Behaviour:
-        """A step's behaviour; after an interruption the machine may be another one: look first."""
-        try:
-            effect = next(behaviour)
-            while True:
-                outcome = yield effect
-                if outcome == INTERRUPTED:
-                    facts = yield GatherFacts()
-                    self.run.learn(facts.value)
-                effect = behaviour.send(outcome)
-        except StopIteration as stop:
-            return int(stop.value)
 
     @property
     def _item(self) -> Group | Step:
@@ -218,19 +212,35 @@ class _Engine(Bookkeeping):
         while self._pointer < len(self._table.instructions):
             entry = self._table.instructions[self._pointer]
             self.announce(entry)
-            if isinstance(entry.item, Step):
-                if self.step_begins(entry, entry.item):
-                    return "step"
-                self._pointer += 1
-            elif entry.closes:
+            if entry.closes:
                 self.group_ended(entry, self._table.instructions[entry.opening])
-                self._pointer += 1
-            elif self.group_begins(entry, entry.item):
-                self._pointer += 1
+                going: Decision = True
+            elif isinstance(entry.item, Step):
+                going = self.step_begins(entry, entry.item)
             else:
-                self._pointer = entry.end + 1
-            self.run.set("_SMSTSLastActionRetryCount", "0")
+                going = self.group_begins(entry, entry.item)
+            if going == "ask":
+                return "condition"
+            if going and isinstance(entry.item, Step):
+                return "step"
+            self._past(entry, going)
         return self._succeed()
+
+    def _past(self, entry: Instruction, going: bool) -> None:
+        """On to the next instruction: a group's first one, or what follows a skipped item."""
+        self._pointer = entry.pointer + 1 if going else entry.end + 1
+        self.run.set("_SMSTSLastActionRetryCount", "0")
+
+    def _condition(self) -> Behaviour:
+        """A condition that asks the machine; 1 when it is true."""
+        return int((yield from expressions.holds(self._item.condition, self.run)))
+
+    def _condition_ended(self, true: bool) -> Activity | Literal["walk"]:
+        entry = self._table.instructions[self._pointer]
+        if self.decided(entry, true) and isinstance(entry.item, Step):
+            return "step"
+        self._past(entry, true)
+        return "walk"
 
     def _behaviour(self, step: Step) -> Behaviour:
         kind = STEP_TYPES.get(step.type)
@@ -363,24 +373,6 @@ class _Engine(Bookkeeping):
         else:
             self._ending = Finished("success", 0)
         return "end"
-
-    def _end(self) -> Behaviour:
-        self.run.record("Execution complete.", 1, "tsmbootstrap.cpp:1900", "TSMBootstrap")
-        facts = self.run.facts
-        data_path = str(facts.get("data_path") or "")
-        if not self.run.in_winpe:
-            effect = CleanUp(r"C:\Windows\CCM\Logs", data_path)
-        elif data_path:
-            text = "Finalizing logs to root of first available drive"
-            self.run.record(text, 1, "tslogging.cpp:2000", "TSMBootstrap")
-            effect = CleanUp(f"{data_path[:2]}\\SMSTSLog", data_path)
-        else:
-            effect = CleanUp("", "")
-        outcome = yield effect
-        if not outcome.ok:
-            text = f"Failed to clean up ({codes.hexadecimal(outcome.code)})"
-            self.run.record(text, 2, "tsmanager.cpp:1400")
-        return 0
 
     def _finish(self) -> None:
         ending = self._ending

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from lab.sequence.conditions import asks_the_machine
 from lab.sequence.model import Group, Step, TaskSequence
 
 
@@ -15,7 +16,8 @@ from lab.sequence.model import Group, Step, TaskSequence
 class Instruction:
     """One entry. ``parents``: pointers of the groups around it, outermost first. ``number``: the how-manieth
     enabled step it is (0 for groups and disabled steps). ``end``: a group's end's pointer, else its own.
-    ``closes``: it is a group's end; ``opening`` is where that group begins, else its own pointer."""
+    ``closes``: it is a group's end; ``opening`` is where that group begins, else its own pointer.
+    ``asks``: its condition tests more than variables."""
 
     item: Group | Step
     pointer: int
@@ -25,6 +27,7 @@ class Instruction:
     end: int = 0
     opening: int = 0
     closes: bool = False
+    asks: bool = False
 
 
 @dataclass(frozen=True)
@@ -44,15 +47,17 @@ def build(sequence: TaskSequence) -> Table:
         nonlocal steps
         for item in items:
             pointer = len(entries)
+            asks = asks_the_machine(item.condition)
             if isinstance(item, Step):
                 steps += not item.disabled
                 number = 0 if item.disabled else steps
-                entries.append(Instruction(item, pointer, len(parents), parents, number, pointer, pointer))
+                entry = Instruction(item, pointer, len(parents), parents, number, pointer, pointer, asks=asks)
+                entries.append(entry)
                 continue
             entries.append(Instruction(item, pointer, len(parents), parents))
             add(item.children, (*parents, pointer))
             end = len(entries)
-            entries[pointer] = Instruction(item, pointer, len(parents), parents, 0, end, pointer)
+            entries[pointer] = Instruction(item, pointer, len(parents), parents, 0, end, pointer, asks=asks)
             entries.append(Instruction(item, end, len(parents), parents, 0, end, pointer, closes=True))
 
     add(sequence.children, ())

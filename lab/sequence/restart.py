@@ -12,7 +12,7 @@ from typing import Literal
 
 from lab.sequence import codes
 from lab.sequence.context import Behaviour, Run
-from lab.sequence.effects import DownloadContent, GatherFacts, Restart, StageBootImage
+from lab.sequence.effects import INTERRUPTED, DownloadContent, GatherFacts, Restart, StageBootImage
 
 
 def requested(run: Run) -> Literal["", "HD", "WinPE"]:
@@ -87,3 +87,17 @@ def _stage(run: Run) -> Behaviour:
 def _failed(run: Run, code: int) -> int:
     run.record(f"Failed to reboot the system\n{codes.system_message(code)}", 3, "engine.cxx:272")
     return code
+
+
+def watched(run: Run, behaviour: Behaviour) -> Behaviour:
+    """A step's behaviour; after an interruption the machine may be another one: look first."""
+    try:
+        effect = next(behaviour)
+        while True:
+            outcome = yield effect
+            if outcome == INTERRUPTED:
+                facts = yield GatherFacts()
+                run.learn(facts.value)
+            effect = behaviour.send(outcome)
+    except StopIteration as stop:
+        return int(stop.value)

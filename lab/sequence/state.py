@@ -14,8 +14,9 @@ from lab.sequence.variables import Variables
 
 FORMAT = 1
 
-#: What the engine is doing: beginning, one step, a requested restart, the end, or nothing any more.
-Activity = Literal["begin", "step", "restart", "end", "done"]
+#: What the engine is doing: beginning, evaluating an instruction's condition that asks the machine, one step,
+#: a requested restart, the end, or nothing any more.
+Activity = Literal["begin", "condition", "step", "restart", "end", "done"]
 
 
 @dataclass(frozen=True)

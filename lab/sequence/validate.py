@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lab.errors import Problem
-from lab.sequence.conditions import OPERATORS, VARIABLE_EXPRESSION
-from lab.sequence.model import Condition, Group, Position, Step, TaskSequence
+from lab.sequence.conditioncheck import condition_problems, condition_warnings
+from lab.sequence.model import Group, Position, Step, TaskSequence
 from lab.sequence.steps.variable import assigned
 from lab.sequence.steptypes import STEP_TYPES
 from lab.sequence.variables import user_name_problem
@@ -28,12 +28,28 @@ def validate(sequence: TaskSequence) -> list[Problem]:
 
 
 def warnings(sequence: TaskSequence) -> list[Problem]:
-    """What does not stop a run: an unknown schema version."""
-    if sequence.version in KNOWN_VERSIONS:
-        return []
-    known = " and ".join(KNOWN_VERSIONS)
-    said = f"schema version '{sequence.version}' is not known"
-    return [_problem(sequence.position, said, f"known: {known}")]
+    """What does not stop a run: an unknown schema version, conditions that are not what they seem."""
+    found = list(_doubtful(sequence.children))
+    if sequence.version not in KNOWN_VERSIONS:
+        known = " and ".join(KNOWN_VERSIONS)
+        said = f"schema version '{sequence.version}' is not known"
+        found.append(_problem(sequence.position, said, f"known: {known}"))
+    return sorted(found)
+
+
+def _doubtful(items: tuple[Group | Step, ...]) -> Iterator[Problem]:
+    for item in items:
+        if item.disabled:
+            continue
+        if item.condition is not None:
+            yield from condition_warnings(item.condition, _named(item))
+        if isinstance(item, Group):
+            yield from _doubtful(item.children)
+
+
+def _named(item: Group | Step) -> str:
+    kind = "group" if isinstance(item, Group) else "step"
+    return f"the condition of {kind} '{item.name}'"
 
 
 def _problem(position: Position, message: str, hint: str = "") -> Problem:
@@ -47,7 +63,7 @@ def _items(items: tuple[Group | Step, ...]) -> Iterator[Problem]:
         if item.disabled:
             continue
         if item.condition is not None:
-            yield from _condition(item.condition, item)
+            yield from condition_problems(item.condition, _named(item))
         if isinstance(item, Group):
             yield from _items(item.children)
         else:
@@ -75,21 +91,3 @@ def _step(step: Step) -> Iterator[Problem]:
         wrong = "" if "%" in name else user_name_problem(name)
         if wrong:
             yield _problem(step.position, f"step '{step.name}' sets variable '{name}', which {wrong}")
-
-
-def _condition(condition: Condition, item: Group | Step) -> Iterator[Problem]:
-    if condition.kind in ("and", "or", "not"):
-        for operand in condition.operands:
-            yield from _condition(operand, item)
-        return
-    kind = "group" if isinstance(item, Group) else "step"
-    of = f"the condition of {kind} '{item.name}'"
-    if condition.kind != VARIABLE_EXPRESSION:
-        yield _problem(condition.position, f"{of} has the type '{condition.kind}', which is not supported")
-        return
-    operator = condition.value("Operator")
-    if operator.strip().casefold() not in OPERATORS:
-        names = ", ".join(sorted(set(OPERATORS.values())))
-        yield _problem(condition.position, f"{of} has the unknown operator '{operator}'", f"known: {names}")
-    if not condition.value("Variable").strip():
-        yield _problem(condition.position, f"{of} names no variable")

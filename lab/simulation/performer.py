@@ -17,6 +17,7 @@ from lab.guest.place import Place
 from lab.sequence import effects
 from lab.sequence.effects import Effect, Outcome
 from lab.simulation.disks import Blob, Content, Files, Growing
+from lab.simulation.facts import ModelFacts
 from lab.simulation.machine import (
     BIOS_LOADER,
     BIOS_NOTHING_YET,
@@ -61,7 +62,7 @@ SECONDS = {
 
 class ModelPerformer:
     """Performs effects on ``machine``. ``phase`` is told the phases of a machine's life; ``name`` gives the
-    machine's own name."""
+    machine's own name, ``wall`` UTC seconds since 1970."""
 
     def __init__(
         self,
@@ -73,6 +74,7 @@ class ModelPerformer:
         place: Place,
         name: Callable[[], str],
         phase: Callable[[str], None],
+        wall: Callable[[], float] = lambda: 0.0,
     ) -> None:
         self._machine = machine
         self._site = site
@@ -81,6 +83,7 @@ class ModelPerformer:
         self._place = place
         self._name = name
         self._phase = phase
+        self._facts = ModelFacts(machine, site.site, name, wall)
 
     def perform(self, effect: Effect) -> Outcome:
         """Carry one effect out. Raises LabFault."""
@@ -112,6 +115,12 @@ class ModelPerformer:
                 return _modelled()
             case effects.CleanUp():
                 return self._clean_up(effect)
+            case effects.QueryWmi():
+                return self._facts.query(effect)
+            case effects.ReadRegistry():
+                return self._facts.read_registry(effect)
+            case effects.FileFacts():
+                return self._facts.look_at(effect)
             case _:
                 raise LabFault(f"the simulator cannot perform {effect.kind}")
 

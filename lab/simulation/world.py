@@ -274,7 +274,7 @@ class World:
         store = ModelStore(machine, machine.data_path() if saved else "")
         performer = ModelPerformer(
             machine, self._site, self._clock,
-            doubles=self._doubles, place=place, name=self._name, phase=self._announce,
+            doubles=self._doubles, place=place, name=self._name, phase=self._announce, wall=self._wall,
         )  # fmt: skip
         self._announce("step")
         mark = f"start-{self._starts}"

@@ -120,8 +120,8 @@ def test_the_package_of_a_command_is_its_working_directory() -> None:
 
 
 def test_conditions_of_unknown_types_are_false_and_said() -> None:
-    odd = Condition("and", operands=(Condition("SMS_TaskSequence_WMIConditionExpression"),))
+    odd = Condition("and", operands=(Condition("SMS_TaskSequence_MoonPhaseExpression"),))
     told = run(sequence(command("x", condition=odd)), World())
     assert told.steps() == {"x": "skipped"}
-    text = "Unsupported condition expression SMS_TaskSequence_WMIConditionExpression"
+    text = "Unsupported condition expression SMS_TaskSequence_MoonPhaseExpression"
     assert [data["type"] for data in told.of("record") if data["message"] == text] == [3]

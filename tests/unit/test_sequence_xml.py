@@ -174,7 +174,7 @@ def test_random_bytes_never_escape_as_something_else(data: bytes) -> None:
 def test_validate_names_everything_at_once_and_leaves_disabled_items_alone() -> None:
     data = b"""<sequence version="9.99">
 <step type="SMS_TaskSequence_Odd" name="A"><condition>
-<expression type="SMS_TaskSequence_WMIConditionExpression"/></condition></step>
+<expression type="SMS_TaskSequence_MoonConditionExpression"/></condition></step>
 <step type="SMS_TaskSequence_Odd" name="B" disable="true"/>
 <group name=" "/>
 <step type="SMS_TaskSequence_SetVariableAction" name="C"><action>tsenv.exe "1Bad=x"</action></step>
@@ -191,7 +191,7 @@ def test_validate_names_everything_at_once_and_leaves_disabled_items_alone() -> 
     said = [f"{problem.line}:{problem.column} {problem.message}" for problem in validate(found)]
     assert said == [
         "2:1 step 'A' has the type 'SMS_TaskSequence_Odd', which is not supported",
-        "3:1 the condition of step 'A' has the type 'SMS_TaskSequence_WMIConditionExpression', which is not "
+        "3:1 the condition of step 'A' has the type 'SMS_TaskSequence_MoonConditionExpression', which is not "
         "supported",
         "5:1 a group has no name",
         "6:1 step 'C' sets variable '1Bad', which has an invalid name: letters, digits, '_' and '-', "
