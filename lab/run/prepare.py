@@ -126,7 +126,8 @@ def site_of(loaded: LoadedScenario, settings: Settings, images: Mapping[str, Pat
     packages: dict[str, Path] = {}
     named = {"boot-image": "", "client": ""}
     for package, source in loaded.content.items():
-        packages[package] = images[source] if isinstance(source, str) else source
+        # A scenario that was named relative to the working directory gives relative paths.
+        packages[package] = images[source] if isinstance(source, str) else source.absolute()
         named[str(source)] = package
     files = read_library(packages, HashCache(settings.cache / "hashes.json"))
     names = (dnsmasq.BOOT_FILE, *dnsmasq.BIOS_FILES)
