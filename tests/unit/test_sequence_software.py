@@ -340,6 +340,29 @@ def test_a_dynamic_list_of_applications_passes_over_what_is_unknown_and_ends_at_
     assert only(install("App,Unknown"), full_os(policy=policy)).finished.step_code == 16389
 
 
+class Interrupted(World):
+    """A machine that loses power during the first ``times`` installations."""
+
+    times = 2
+
+    def run(self, command: str) -> fx.Outcome:
+        self.times -= 1
+        return fx.INTERRUPTED if self.times >= 0 else super().run(command)
+
+
+def test_an_unexpected_restart_is_borne_as_often_as_the_step_says() -> None:
+    policy = applications(App=app(detection=[]))
+    hidden = {"ApplicationName": "App", "RetryCount": "2"}
+    patient = Interrupted(in_winpe=False, policy=policy)
+    assert only(step("InstallApplication", hidden=hidden), patient).finished.result == "success"
+    assert len(ran(patient)) == 3
+    once = step("InstallApplication", hidden=hidden | {"RetryCount": "1"})
+    assert only(once, Interrupted(in_winpe=False, policy=policy)).finished.step_code == 16389
+    # Any other step does not bear it: a package's program fails.
+    told = only(package(), Interrupted(in_winpe=False, policy=PROGRAMS))
+    assert told.finished.step_code == 0x800704C7
+
+
 # updates and content
 
 

@@ -11,7 +11,13 @@ from lab.sequence.effects import Effect, Outcome
 from lab.sequence.effects_software import Pause, ReadPolicy
 from lab.sequence.steps.content import download
 from lab.sequence.steps.detection import all_hold
-from lab.sequence.steps.programs import dynamic_list, request_restart, run_program, standalone
+from lab.sequence.steps.programs import (
+    dynamic_list,
+    request_restart,
+    restarts_borne,
+    run_program,
+    standalone,
+)
 from lab.sequence.steptype import Field
 
 APPLICATION_FIELDS = (
@@ -91,12 +97,18 @@ def _named(context: StepContext) -> list[str]:
 
 
 def _with_retries(context: StepContext, app: App, goes_on: bool) -> Generator[Effect, Outcome, Result]:
-    """Documented: retries are made only where the step does not go on after a failure."""
+    """Documented: retries are made only where the step does not go on after a failure; what an unexpected
+    restart interrupted is tried again RetryCount times."""
+    interruptions = 0
     retries = 0 if goes_on else _count(context, "OSDAppInstallRetries", 0)
     pause = _count(context, "OSDAppInstallRetryTimeout", 30000) / 1000
     tried = 0
     while True:
         result = yield from _install(context, app, 0)
+        if result == ("error", codes.CANCELLED) and interruptions < restarts_borne(context):
+            interruptions += 1
+            context.record(f"The computer restarted unexpectedly; trying again ({interruptions})", 2)
+            continue
         busy = result[1] == 1618
         if result[0] != "error" or tried >= (max(retries, _FAST_RETRIES) if busy else retries):
             return result

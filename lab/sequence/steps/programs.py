@@ -51,6 +51,12 @@ def dynamic_list(context: StepContext, base: str, digits: int) -> list[str]:
     return found
 
 
+def restarts_borne(context: StepContext) -> int:
+    """How often the step is tried again when the computer restarts unexpectedly (documented)."""
+    text = context.argument("RetryCount").strip()
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 3 else context.step.retry_count
+
+
 def standalone(context: StepContext) -> bool:
     """Whether the run comes from stand-alone media, where nothing of a site can be asked."""
     return context.variables.value("_SMSTSMediaType").casefold() == "fullmedia"

@@ -5,7 +5,13 @@ from __future__ import annotations
 from lab.sequence import codes
 from lab.sequence.context import Behaviour, StepContext
 from lab.sequence.effects_software import InstallUpdate, ReadPolicy
-from lab.sequence.steps.programs import HARD_REBOOT, SOFT_REBOOT, request_restart, standalone
+from lab.sequence.steps.programs import (
+    HARD_REBOOT,
+    SOFT_REBOOT,
+    request_restart,
+    restarts_borne,
+    standalone,
+)
 from lab.sequence.steptype import Field
 
 UPDATE_FIELDS = (
@@ -40,6 +46,11 @@ def install_updates(context: StepContext) -> Behaviour:
             context.record(f"Update {name} is not mandatory")
             continue
         outcome = yield InstallUpdate(name)
+        for _ in range(restarts_borne(context)):
+            if codes.unsigned(outcome.code) != codes.CANCELLED:
+                break
+            context.record(f"The computer restarted unexpectedly while {name} was installed; trying again", 2)
+            outcome = yield InstallUpdate(name)
         code = codes.unsigned(outcome.code)
         context.record(f"Update {name} ended with {code}", 1 if code in (0, SOFT_REBOOT, HARD_REBOOT) else 3)
         if code in (SOFT_REBOOT, HARD_REBOOT):
