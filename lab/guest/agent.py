@@ -172,6 +172,7 @@ class Agent:
             site=self._site,
             place=place,
             announce=self._announce,
+            policy=policy,
         )
         kept = {key: value for key, value in policy.items() if key != "sequence"}
         common: dict[str, Any] = {

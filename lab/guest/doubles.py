@@ -1,4 +1,4 @@
-"""Doubles: a scenario's answers to the commands that only Windows can run. Pure.
+"""Doubles: a scenario's answers to the commands, scripts and steps that only Windows can run. Pure.
 
 A command that no double answers is the lab's fault, not the sequence's; ``suggestion`` gives what to paste.
 """
@@ -13,43 +13,62 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lab.errors import LabFault
+from lab.sequence.doubled import matches_step
 from lab.sequence.effects import RunCommand
+from lab.sequence.effects_software import AnswerStep, RunScript
 from lab.sequence.variables import MASK
+
+Answerable = RunCommand | RunScript | AnswerStep
 
 
 @dataclass(frozen=True)
 class Double:
-    """The answer to a command line.
+    """The answer to a command line, a PowerShell script or a whole step; one of the first three is given.
 
     command  a glob over the whole command line, or ``/regular expression/`` found anywhere in it; no case
+    script   the same over a script's file name; a regular expression is looked for in its text too
+    step     a glob over a step's name or its type
     exit     the exit code; sets: variables the command sets; writes: Windows path -> text
     takes    seconds the command takes; output: what it prints
     """
 
-    command: str
+    command: str = ""
     exit: int = 0
     sets: dict[str, str] = field(default_factory=dict)
     writes: dict[str, str] = field(default_factory=dict)
     takes: float = 0.0
     output: str = ""
+    script: str = ""
+    step: str = ""
 
     @staticmethod
     def from_json(data: Mapping[str, Any]) -> Double:
         """Raises TypeError for an unknown key, ValueError for a regular expression that is none."""
         double = Double(**data)
-        if _is_regex(double.command):
-            try:
-                re.compile(double.command[1:-1])
-            except re.error as error:
-                raise ValueError(f"{double.command} is not a regular expression: {error}") from error
+        for pattern in (double.command, double.script):
+            if _is_regex(pattern):
+                try:
+                    re.compile(pattern[1:-1])
+                except re.error as error:
+                    raise ValueError(f"{pattern} is not a regular expression: {error}") from error
         return double
 
     def answers(self, command: str) -> bool:
         """Whether this double answers that command line."""
-        if _is_regex(self.command):
-            return re.search(self.command[1:-1], command, re.IGNORECASE) is not None
-        pattern = _glob(self.command)
-        return fnmatch.fnmatchcase(command.strip().casefold(), pattern)
+        if not self.command and (self.script or self.step):
+            return False
+        return _fits(self.command, command)
+
+    def answers_script(self, effect: RunScript) -> bool:
+        """Whether this double answers that script, by its name, its text or the line that starts it."""
+        if not self.script:
+            return bool(self.command) and _fits(self.command, effect.command)
+        if _is_regex(self.script) and _fits(self.script, effect.script):
+            return True
+        return _fits(self.script, effect.name)
+
+    def answers_step(self, effect: AnswerStep) -> bool:
+        return bool(self.step) and matches_step(self.step, effect.step, effect.type)
 
     @property
     def code(self) -> int:
@@ -62,26 +81,75 @@ def answer(doubles: Iterable[Double], command: str) -> Double | None:
     return next((double for double in doubles if double.answers(command)), None)
 
 
-class UnansweredCommand(LabFault):
-    """A command that no double answers. ``shown``: the command line as it may be shown; ``pattern``: the
-    glob of a double for it; ``step``: who runs it. The hint has the double to paste."""
+def answer_to(doubles: Iterable[Double], effect: Answerable) -> Double | None:
+    """The first double that answers the effect, or None."""
+    if isinstance(effect, RunCommand):
+        return answer(doubles, effect.command)
+    if isinstance(effect, RunScript):
+        return next((double for double in doubles if double.answers_script(effect)), None)
+    return next((double for double in doubles if double.answers_step(effect)), None)
 
-    def __init__(self, effect: RunCommand, step: str) -> None:
-        self.shown = effect.shown or effect.command
+
+class Unanswered(LabFault):
+    """Something that only Windows can do and no double answers. ``shown``: what, as it may be shown; ``kind``
+    and ``pattern``: the key and the glob of a double for it; ``step``: who asks for it. The hint has the
+    double to paste."""
+
+    what = "a command that only Windows can run"
+
+    def __init__(self, kind: str, shown: str, pattern: str, step: str) -> None:
+        self.kind, self.shown, self.pattern = kind, shown, pattern
         self.step = " ".join(step.split())
-        self.pattern = _literal(self.shown)
         super().__init__(
-            f"step '{step}' runs a command that only Windows can run: {self.shown}",
+            f"step '{step}' runs {self.what}: {shown}",
             hint="give the scenario a double:\n" + suggestion([self]),
         )
 
+    @property
+    def double(self) -> Double:
+        """A double that answers it with success."""
+        return Double.from_json({self.kind: self.pattern})
 
-def suggestion(commands: Iterable[UnansweredCommand]) -> str:
-    """YAML to paste into a scenario for commands that nothing answers."""
+
+class UnansweredCommand(Unanswered):
+    """A command line without a double."""
+
+    def __init__(self, effect: RunCommand, step: str) -> None:
+        shown = effect.shown or effect.command
+        super().__init__("command", shown, _literal(shown), step)
+
+
+class UnansweredScript(Unanswered):
+    """A PowerShell script without a double."""
+
+    what = "a script that only Windows can run"
+
+    def __init__(self, effect: RunScript, step: str) -> None:
+        super().__init__("script", effect.name, glob_of(effect.name), step)
+
+
+class UnansweredStep(Unanswered):
+    """Something a step asks of the network that the scenario does not say."""
+
+    what = "something that the scenario does not know"
+
+    def __init__(self, asked: str, step: str) -> None:
+        super().__init__("step", asked, glob_of(step), step)
+
+
+def unanswered(effect: RunCommand | RunScript, step: str) -> Unanswered:
+    """The fault for an effect without a double."""
+    if isinstance(effect, RunScript):
+        return UnansweredScript(effect, step)
+    return UnansweredCommand(effect, step)
+
+
+def suggestion(missing: Iterable[Unanswered]) -> str:
+    """YAML to paste into a scenario for what nothing answers."""
     lines = ["doubles:"]
-    for command in commands:
+    for item in missing:
         lines += [
-            f"  - command: {json.dumps(command.pattern, ensure_ascii=False)}   # {command.step}",
+            f"  - {item.kind}: {json.dumps(item.pattern, ensure_ascii=False)}   # {item.step}",
             "    exit: 0",
         ]
     return "\n".join(lines) + "\n"
@@ -91,8 +159,15 @@ def _is_regex(command: str) -> bool:
     return len(command) > 2 and command.startswith("/") and command.endswith("/")
 
 
-def _glob(pattern: str) -> str:
-    return pattern.strip().casefold()
+def _fits(pattern: str, text: str) -> bool:
+    if _is_regex(pattern):
+        return re.search(pattern[1:-1], text, re.IGNORECASE) is not None
+    return fnmatch.fnmatchcase(text.strip().casefold(), pattern.strip().casefold())
+
+
+def glob_of(text: str) -> str:
+    """The glob that matches this text and no other."""
+    return re.sub(r"([\[*?])", r"[\1]", text.strip())
 
 
 def _literal(command: str) -> str:

@@ -68,6 +68,18 @@ def encode(kind: str, data: Any) -> tuple[int, bytes]:
     raise ValueError(f"registry type '{kind}' is not supported")
 
 
+def decode(kind: int, data: bytes) -> list[Any]:
+    """A value as [type, data]: text, a number, or hexadecimal digits where the type is another one."""
+    if kind in (REG_SZ, 2):
+        return [
+            "REG_SZ" if kind == REG_SZ else "REG_EXPAND_SZ",
+            data.decode("utf-16-le", "replace").rstrip("\0"),
+        ]
+    if kind == REG_DWORD and len(data) == 4:
+        return ["REG_DWORD", int.from_bytes(data, "little")]
+    return [f"REG_{kind}", data.hex()]
+
+
 def merged(
     old: Mapping[str, tuple[int, bytes]], new: Mapping[str, tuple[int, bytes]]
 ) -> dict[str, tuple[int, bytes]]:

@@ -9,15 +9,14 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from lab.clock import Clock
-from lab.errors import LabFault
 from lab.guest import paths
-from lab.guest.doubles import Double, UnansweredCommand, answer
+from lab.guest.doubles import Double
 from lab.guest.place import LOG_BEFORE_DISK, Place
 from lab.guest.runner import Runner, ToolFailed
+from lab.guest.software import SoftwareEffects
 from lab.guest.volumes import Volumes
 from lab.sequence import effects
 from lab.sequence.effects import Effect, Outcome
@@ -52,7 +51,8 @@ class LabPe:
     """Performs effects for real.
 
     ``phase`` "pe" or "os"; ``identity`` has mac, uuid, machine_name, uefi; ``site`` gives the distribution
-    point's address when it is needed; ``announce`` is told the phases of a machine's life.
+    point's address when it is needed; ``announce`` is told the phases of a machine's life; ``policy`` is what
+    the site told the machine.
     """
 
     how = "real"
@@ -70,18 +70,29 @@ class LabPe:
         site: Callable[[], str] = lambda: "",
         place: Place | None = None,
         announce: Callable[[str], None] = lambda phase: None,
+        policy: Mapping[str, Any] | None = None,
     ) -> None:
         self._phase = phase
         self._identity = identity
         self._runner = runner
         self._volumes = volumes
         self._clock = clock
-        self._doubles = doubles
         self._contents = contents or {}
         self._site = site
-        self._place = place or Place()
         self._announce = announce
         self._facts: Facts | None = None
+        self._software = SoftwareEffects(
+            phase,
+            identity,
+            policy or {},
+            doubles,
+            runner,
+            volumes,
+            clock,
+            place or Place(),
+            self._write,
+            _failure,
+        )
 
     def perform(self, effect: Effect) -> Outcome:
         """Carry one effect out. Raises LabFault."""
@@ -96,7 +107,7 @@ class LabPe:
             case effects.GatherFacts():
                 return self._gather_facts()
             case effects.RunCommand():
-                return self._run_command(effect)
+                return self._software.answer(effect)
             case effects.PartitionDisk():
                 from lab.guest.disk_tools import partition_disk
 
@@ -136,7 +147,7 @@ class LabPe:
             case effects.QueryWmi() | effects.ReadRegistry() | effects.FileFacts():
                 return self._answer(effect)
             case _:
-                raise LabFault(f"the agent cannot perform {effect.kind}")
+                return self._software.perform(effect)
 
     @property
     def _uefi(self) -> bool:
@@ -180,24 +191,6 @@ class LabPe:
         if self._phase == "os" and os.path.isdir(paths.to_linux(CLIENT, self._volumes.drives)):
             return LOG_OF_CLIENT
         return paths.join(data_path, "Logs", "smstslog")
-
-    def _run_command(self, effect: effects.RunCommand) -> Outcome:
-        double = answer(self._doubles, effect.command)
-        if double is None:
-            raise UnansweredCommand(effect, self._place.step)
-        if effect.timeout is not None and double.takes > effect.timeout:
-            self._clock.pause(effect.timeout)
-            message = f"the command did not end within {effect.timeout} s"
-            return Outcome(TIMED_OUT, "doubled", message)
-        self._clock.pause(double.takes)
-        try:
-            for path, text in double.writes.items():
-                self._write(path, text)
-        except (paths.PathError, OSError) as error:
-            return replace(_failure(error), how="doubled")
-        return Outcome(
-            double.code, "doubled", value={"output": double.output[-1000:], "sets": dict(double.sets)}
-        )
 
     def _download(self, effect: effects.DownloadContent) -> Outcome:
         from lab.guest.content import download

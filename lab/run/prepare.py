@@ -22,6 +22,7 @@ from lab.pe.images import client_package, ensure_pe, ensure_reference_image
 from lab.pe.recipe import read_recipe
 from lab.run.offer import offer
 from lab.run.plan import MachinePlan, RunPlan
+from lab.run.software import complete, software_policy
 from lab.scenario.loader import LoadedScenario, check_steps
 from lab.scenario.schema import machine_spec
 from lab.sequence.codec import to_json
@@ -68,7 +69,7 @@ def read_checked_sequence(loaded: LoadedScenario) -> TaskSequence:
         data = loaded.sequence_path.read_bytes()
     except OSError as error:
         raise InputError([Problem(path, 0, 0, f"cannot be read: {error.strerror}")]) from error
-    sequence = read_sequence(data, path)
+    sequence = complete(loaded, read_sequence(data, path))
     problems = [*validate(sequence), *check_steps(loaded, sequence)]
     if problems:
         raise InputError(problems)
@@ -97,6 +98,7 @@ def policy(
         "contents": {
             package: {"files": [file.to_json() for file in content]} for package, content in files.items()
         },
+        **software_policy(loaded.scenario),
         "client_package": client,
         "boot_image": boot_image,
         "at_end": "power-off",
@@ -125,7 +127,8 @@ def site_of(loaded: LoadedScenario, settings: Settings, images: Mapping[str, Pat
     packages: dict[str, Path] = {}
     named = {"boot-image": "", "client": ""}
     for package, source in loaded.content.items():
-        packages[package] = images[source] if isinstance(source, str) else source
+        # A scenario that was named relative to the working directory gives relative paths.
+        packages[package] = images[source] if isinstance(source, str) else source.absolute()
         named[str(source)] = package
     files = read_library(packages, HashCache(settings.cache / "hashes.json"))
     names = (dnsmasq.BOOT_FILE, *dnsmasq.BIOS_FILES, *dnsmasq.PXELINUX_FILES)

@@ -12,16 +12,18 @@ from typing import Any
 from lab.clock import VirtualClock
 from lab.errors import LabError, LabFault, PhaseTimeout
 from lab.files import write_whole
-from lab.guest.doubles import Double, UnansweredCommand, suggestion
+from lab.guest.doubles import Double, Unanswered, suggestion
 from lab.pe.boot import bios_configuration
 from lab.pe.recipe import read_recipe
 from lab.run.conversation import OnEvent
 from lab.run.messages import error_message
 from lab.run.offer import as_scenario
 from lab.run.prepare import BOOT_IMAGES, MACHINE_NAME, Site, first_variables, identity, known_images, site_of
+from lab.run.software import software_policy
 from lab.run.strategy import OVER_TIME
 from lab.scenario.loader import LoadedScenario
 from lab.scenario.schema import machine_spec
+from lab.sequence.doubled import double_steps
 from lab.sequence.model import TaskSequence
 from lab.settings import Settings
 from lab.simulation.disks import Blob
@@ -74,7 +76,7 @@ def simulate_into(
     (own / "smsts.log").write_text(run.log, encoding="utf-8-sig", newline="")
     text = json.dumps(run.final_state.to_json(), ensure_ascii=False)
     (own / "final-state.json").write_text(text, encoding="utf-8")
-    return _told(loaded, fault) if isinstance(fault, UnansweredCommand) else fault
+    return _told(loaded, fault) if isinstance(fault, Unanswered) else fault
 
 
 def rehearse(loaded: LoadedScenario, sequence: TaskSequence, settings: Settings) -> LabFault | None:
@@ -83,13 +85,13 @@ def rehearse(loaded: LoadedScenario, sequence: TaskSequence, settings: Settings)
     A machine needs minutes to come to the first of them, the simulator a moment. From the second on it is
     taken that those before succeeded.
     """
-    found: list[UnansweredCommand] = []
+    found: list[Unanswered] = []
     while len(found) < _MOST_OFFERED:
         clock = VirtualClock()
-        answered = [Double(command=command.pattern) for command in found]
+        answered = [item.double for item in found]
         run = _simulated(loaded, sequence, settings, Timeline(clock), clock, answered)
         fault = run.fault
-        if not isinstance(fault, UnansweredCommand) or fault.pattern in {item.pattern for item in found}:
+        if not isinstance(fault, Unanswered) or fault.pattern in [item.pattern for item in found]:
             break
         found.append(fault)
     if not found:
@@ -98,16 +100,16 @@ def rehearse(loaded: LoadedScenario, sequence: TaskSequence, settings: Settings)
         return _told(loaded, found[0])
     steps = ", ".join(f"'{command.step}'" for command in found)
     return LabFault(
-        f"{len(found)} commands that only Windows can run have no double, in the steps {steps}",
+        f"{len(found)} commands or scripts that only Windows can run have no double, in the steps {steps}",
         hint="no machine was started; " + _doubles(loaded, found),
     )
 
 
-def _told(loaded: LoadedScenario, command: UnansweredCommand) -> LabFault:
+def _told(loaded: LoadedScenario, command: Unanswered) -> LabFault:
     return LabFault(command.message, hint=_doubles(loaded, [command])) if loaded.arguments else command
 
 
-def _doubles(loaded: LoadedScenario, found: Sequence[UnansweredCommand]) -> str:
+def _doubles(loaded: LoadedScenario, found: Sequence[Unanswered]) -> str:
     """What to paste: the doubles, or, as a command line has no room for them, a whole scenario."""
     if not loaded.arguments:
         return "give the scenario these doubles:\n" + suggestion(found)
@@ -131,7 +133,7 @@ def _simulated(
     offered = SimSite(MACHINE_NAME, site.boot_image, site.client_package)
     own = [Double.from_json(double.to_json()) for double in loaded.scenario.doubles]
     return simulate(
-        sequence,
+        double_steps(sequence, [double.step for double in doubles if double.step]),
         machine_spec(loaded.template, MACHINE_NAME, mac, identifier),
         variables=first_variables(loaded, client=site.client_package, boot_image=site.boot_image),
         doubles=[*own, *doubles],
@@ -139,6 +141,7 @@ def _simulated(
         site=replace(offered, boot_files=boot_files) if boot_files else offered,
         timeline=timeline,
         clock=clock,
+        policy=software_policy(loaded.scenario),
     )
 
 

@@ -181,16 +181,26 @@ def _sequence(written: Scalar | None, path: Path, problems: list[Problem]) -> Pa
     if written is None:
         return None
     name = written.text
-    own = Path(lab.__file__).resolve().parents[1] / "scenarios"
-    folders = [path.parent, *(folder / "sequences" for folder in (*_above(path), own))]
-    if name and "\0" not in name:
-        for folder in folders:
-            if (folder / name).is_file():
-                return folder / name
+    found = sequence_file(name, path)
+    if found is not None:
+        return found
+    folders = _sequence_folders(path)
     known = [file.name for folder in folders if folder.is_dir() for file in folder.glob("*.xml")]
     hint = did_you_mean(name, known) if known else "put it beside the scenario"
     problems.append(written.place.problem(f"there is no task sequence {quoted(name)}", hint))
     return None
+
+
+def _sequence_folders(path: Path) -> list[Path]:
+    own = Path(lab.__file__).resolve().parents[1] / "scenarios"
+    return [path.parent, *(folder / "sequences" for folder in (*_above(path), own))]
+
+
+def sequence_file(name: str, path: Path) -> Path | None:
+    """The sequence that a scenario at ``path`` names: beside it, or in a folder sequences/ there or above."""
+    if not name or "\0" in name:
+        return None
+    return next((folder / name for folder in _sequence_folders(path) if (folder / name).is_file()), None)
 
 
 def find_content(document: Document[Scenario], path: Path, problems: list[Problem]) -> dict[str, str | Path]:

@@ -21,6 +21,7 @@ from lab.scenario.fields import (
     VariableValue,
     WindowsPath,
 )  # fmt: skip
+from lab.scenario.software import Application, Child, Package, Share, Update
 from lab.yamlio import BadValue, Model, quoted
 
 #: What a package may be besides a path: built by the lab, or not there.
@@ -37,10 +38,14 @@ _ARCHITECTURES: dict[str, Literal["x86_64", "aarch64", "i686"]] = {
 
 
 class Double(Model):
-    """The answer to a command of the sequence that only Windows could run."""
+    """The answer to a command or script of the sequence that only Windows could run, or to a whole step."""
 
-    command: CommandPattern
+    command: CommandPattern | None = None
     """the command line as a glob (* and ?), or a /regular expression/; case does not count"""
+    script: CommandPattern | None = None
+    """a PowerShell script's file name; a /regular expression/ is looked for in its text too"""
+    step: CommandPattern | None = None
+    """a step of any type, by a glob over its name or its type"""
     exit: Code = 0
     sets: dict[VariableName, VariableValue] = Field(default_factory=dict)
     """variables that the command sets"""
@@ -49,10 +54,19 @@ class Double(Model):
     takes: Duration = 0.0
     output: str = ""
 
+    @model_validator(mode="after")
+    def _answers_one_thing(self) -> Double:
+        if sum(key is not None for key in (self.command, self.script, self.step)) != 1:
+            raise BadValue(
+                "a double answers one of command, script, step", "'command: '*'' answers all commands"
+            )
+        return self
+
     def to_json(self) -> dict[str, Any]:
         """As the machine's policy has it (docs/architecture.md); ``takes`` in seconds."""
         return {
-            "command": self.command, "exit": self.exit, "sets": dict(self.sets),
+            **self.model_dump(include={"command", "script", "step"}, exclude_none=True),
+            "exit": self.exit, "sets": dict(self.sets),
             "writes": dict(self.writes), "takes": self.takes, "output": self.output,
         }  # fmt: skip
 
@@ -78,6 +92,18 @@ class Scenario(Model):
     content: dict[PackageId, str] = Field(default_factory=dict)
     """packages of the distribution point: reference-image, boot-image, client, missing, or a path"""
     doubles: tuple[Double, ...] = ()
+    packages: dict[PackageId, Package] = Field(default_factory=dict)
+    """programs of packages, as *Install Package* gets them by policy"""
+    applications: dict[str, Application] = Field(default_factory=dict)
+    """applications by name, as *Install Application* gets them by policy"""
+    updates: tuple[Update, ...] = ()
+    """software updates that are deployed to the machine"""
+    children: dict[PackageId, Child | Literal["missing"]] = Field(default_factory=dict)
+    """task sequences that *Run Task Sequence* runs, or 'missing'"""
+    shares: dict[str, Share | Literal["missing"]] = Field(default_factory=dict)
+    """shares of the network, or 'missing'"""
+    pe_components: tuple[str, ...] = ("PowerShell",)
+    """optional components of the boot image"""
     rules: tuple[str, ...] = ()
     severity: Literal["blocker", "critical", "normal", "minor", "trivial"] = "normal"
     limits: Limits = Limits()

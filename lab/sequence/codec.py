@@ -92,6 +92,8 @@ def _item(item: Group | Step) -> dict[str, Any]:
     data["timeout"] = item.timeout
     data["action"] = item.action
     data["variables"] = [_variable(variable) for variable in item.variables]
+    if item.doubled:
+        data["doubled"] = True
     return data
 
 
@@ -116,6 +118,7 @@ def _read_item(data: dict[str, Any], path: str) -> Group | Step:
         timeout=data["timeout"],
         action=data["action"],
         variables=tuple(StepVariable(*variable) for variable in data["variables"]),
+        doubled=data.get("doubled", False),
         **common,
     )
 

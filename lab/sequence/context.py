@@ -209,6 +209,10 @@ class StepContext:
 
     # variables
 
+    def lookup(self, name: str) -> str | None:
+        """What a variable is now: what was set, or the step's own default."""
+        return self._run.lookup(name)
+
     @property
     def variables(self) -> Variables:
         return self._run.variables

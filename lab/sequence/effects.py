@@ -38,6 +38,8 @@ class Effect:
         values = {key: value for key, value in data.items() if key != "kind"}
         if data["kind"] == "PartitionDisk":
             values["partitions"] = tuple(Partition(**item) for item in values["partitions"])
+        if data["kind"] not in KINDS:
+            from lab.sequence import effects_software as effects_software  # its classes register themselves
         return KINDS[data["kind"]](**values)
 
 

@@ -28,6 +28,8 @@ from lab.sequence.restart import requested, restart, watched
 from lab.sequence.state import Activity, ExecutionState
 from lab.sequence.state import pending_data_path as pending_data_path
 from lab.sequence.state import variables_of as variables_of
+from lab.sequence.steps.answered import answered
+from lab.sequence.steps.subsequence import missing_child
 from lab.sequence.steptypes import STEP_TYPES, may_run
 from lab.sequence.variables import Variables
 
@@ -203,7 +205,7 @@ class _Engine(Bookkeeping):
             if value and name not in self.run.variables:
                 self.run.set(name, value)
         self.manager_starts(self._sequence.version, self._pointer, len(self._table.instructions))
-        return facts.code
+        return facts.code or (yield from missing_child(self.run, self._sequence))
 
     # instructions
 
@@ -244,21 +246,18 @@ class _Engine(Bookkeeping):
 
     def _behaviour(self, step: Step) -> Behaviour:
         kind = STEP_TYPES.get(step.type)
-        if kind is None:
+        if kind is None and not step.doubled:
             # ``validate`` names it before a run; here it must not pass silently.
             self.run.record(f"Unsupported step type {step.type}", 3, "instruction.cxx:780")
             return codes.NOT_SUPPORTED
         if not may_run(kind, self.run.expand(step.run_in), self.run.in_winpe):
-            self.run.record(
-                f"The action ({step.name}) is not supported in this environment\n"
-                f"{codes.system_message(codes.NOT_SUPPORTED)}",
-                3,
-                "instruction.cxx:780",
-            )
+            text = f"The action ({step.name}) is not supported in this environment"
+            self.run.record(f"{text}\n{codes.system_message(codes.NOT_SUPPORTED)}", 3, "instruction.cxx:780")
             return codes.NOT_SUPPORTED
         self.run.record(f"Executing command line: {self.command(step)}", 1, "CommandLine.cpp:819")
-        context = StepContext(self.run, step, kind.component, self._retries)
-        code = codes.unsigned((yield from kind.behaviour(context)))
+        behaviour = answered if step.doubled or kind is None else kind.behaviour
+        context = StepContext(self.run, step, kind.component if kind else "TSManager", self._retries)
+        code = codes.unsigned((yield from behaviour(context)))
         self.run.record(f"Process completed with exit code {code}", 1, "CommandLine.cpp:1115")
         return code
 
@@ -278,11 +277,12 @@ class _Engine(Bookkeeping):
         run.set("_SMSTSLastActionSucceeded", "true" if succeeded else "false")
         run.record(r"Expand a string: %_SMSTSMDataPath%\Logs", 0, "executionenv.cxx:776")
         run.clear_local_defaults()
-        reboots = succeeded and code == codes.REBOOT_REQUIRED and kind is not None and kind.runs_commands
+        restarts = step.doubled if kind is None else kind.runs_commands
+        reboots = succeeded and code == codes.REBOOT_REQUIRED and restarts
         if reboots and not run.variables.value("SMSTSRebootRequested"):
             # Documented: 3010 restarts to the same environment, then the next step runs.
             run.set("SMSTSRebootRequested", "WinPE" if run.in_winpe else "HD")
-        fatal = not succeeded and (kind is None or kind.fatal)
+        fatal = not succeeded and (not step.doubled if kind is None else kind.fatal)
         continued = not succeeded and step.continue_on_error and not fatal
         retry = bool(run.variables.value("SMSTSRetryRequested")) and requested(run) != ""
         if not (succeeded and retry):

@@ -63,7 +63,10 @@ class Reference:
 
 @dataclass(frozen=True)
 class Step:
-    """A step. ``type`` is the XML type, as ``SMS_TaskSequence_RebootAction``; ``timeout`` in seconds."""
+    """A step. ``type`` is the XML type, as ``SMS_TaskSequence_RebootAction``; ``timeout`` in seconds.
+
+    ``doubled``: the scenario answers the whole step (``lab.sequence.doubled``); no export says so.
+    """
 
     type: str
     name: str
@@ -79,6 +82,7 @@ class Step:
     variables: tuple[StepVariable, ...] = ()
     condition: Condition | None = None
     position: Position = Position()
+    doubled: bool = False
 
     def variable(self, name: str, default: str = "") -> str:
         """The value the editor stored under this name or property (case does not count)."""

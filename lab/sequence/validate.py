@@ -6,6 +6,7 @@ only worth saying. Items that are disabled are not looked into: they never run.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 
 from lab.errors import Problem
@@ -13,7 +14,7 @@ from lab.sequence.conditioncheck import condition_problems, condition_warnings
 from lab.sequence.model import Group, Position, Step, TaskSequence
 from lab.sequence.steps.variable import assigned
 from lab.sequence.steptypes import STEP_TYPES
-from lab.sequence.variables import user_name_problem
+from lab.sequence.variables import VariableRefused, Variables, user_name_problem
 from lab.sequence.xmlformat import KNOWN_VERSIONS
 
 _RUN_IN = ("winpe", "fullos", "winpeandfullos")
@@ -24,7 +25,7 @@ _APPLY_OS = "SMS_TaskSequence_ApplyOperatingSystemAction"
 def validate(sequence: TaskSequence) -> list[Problem]:
     """Everything the engine cannot run, each with its position: step types, condition types, operators,
     groups without a name (R07), names that no user may set (R16, R17), unknown environments."""
-    return sorted(_items(sequence.children))
+    return sorted([*_items(sequence.children), *_defaults(sequence)])
 
 
 def warnings(sequence: TaskSequence) -> list[Problem]:
@@ -70,13 +71,22 @@ def _items(items: tuple[Group | Step, ...]) -> Iterator[Problem]:
             yield from _step(item)
 
 
+def _defaults(sequence: TaskSequence) -> Iterator[Problem]:
+    """The export's own variables keep the limits of every variable (R16, R18)."""
+    for variable in sequence.variables:
+        try:
+            Variables({variable.name: variable.value})
+        except VariableRefused as refused:
+            yield _problem(sequence.position, str(refused))
+
+
 def _step(step: Step) -> Iterator[Problem]:
-    if step.type not in STEP_TYPES:
+    if step.type not in STEP_TYPES and not step.doubled:
         said = f"step '{step.name}' has the type '{step.type}', which is not supported"
-        if not step.type:
-            said = f"step '{step.name}' has no type"
-        known = ", ".join(sorted(STEP_TYPES))
-        yield _problem(step.position, said, f"disable the step, or use one of {known}")
+        double = f"doubles: [{{step: {json.dumps(step.name, ensure_ascii=False)}, exit: 0}}]"
+        yield _problem(step.position, said, f"disable the step, or answer it in the scenario: {double}")
+    if not step.type and not step.action:
+        yield _problem(step.position, f"step '{step.name}' has neither type nor action")
     if "%" not in step.run_in and step.run_in.strip().casefold() not in _RUN_IN:
         hint = "it is WinPE, FullOS or WinPEandFullOS"
         yield _problem(step.position, f"step '{step.name}' has the unknown runIn '{step.run_in}'", hint)

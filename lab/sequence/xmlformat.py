@@ -46,6 +46,18 @@ def read_sequence(data: bytes, path: str) -> TaskSequence:
     return sequence
 
 
+def condition_of(element: Element, path: str) -> Condition:
+    """A ``<condition>`` that stands elsewhere than at a step, as in the rules of *Set Dynamic Variables*.
+
+    Raises InputError.
+    """
+    reader = _Reader(path)
+    condition = reader._condition(element)
+    if reader.problems:
+        raise InputError(reader.problems)
+    return condition
+
+
 def _stem(path: str) -> str:
     name = path.replace("\\", "/").rsplit("/", 1)[-1]
     return name.rsplit(".", 1)[0] or name

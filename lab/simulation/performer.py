@@ -7,12 +7,12 @@ Shares no code with the performer of LabPE, so that comparing the two says somet
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from lab.clock import VirtualClock
 from lab.errors import LabFault
-from lab.guest.doubles import Double, UnansweredCommand, answer
+from lab.guest.doubles import Double
 from lab.guest.place import Place
 from lab.sequence import effects
 from lab.sequence.effects import Effect, Outcome
@@ -32,12 +32,12 @@ from lab.simulation.machine import (
     join,
 )
 from lab.simulation.site import ModelSite, SimFile, SimImage
+from lab.simulation.software import ModelSoftware
 
 FILE_NOT_FOUND = 0x80070002
 PATH_NOT_FOUND = 0x80070003
 INVALID_PARAMETER = 0x80070057
 INVALID_NAME = 0x8007007B
-TIMED_OUT = 0x800705B4
 NO_LOCATION = 0x80040102
 HASH_MISMATCH = 0x80091007
 
@@ -62,7 +62,7 @@ SECONDS = {
 
 class ModelPerformer:
     """Performs effects on ``machine``. ``phase`` is told the phases of a machine's life; ``name`` gives the
-    machine's own name, ``wall`` UTC seconds since 1970."""
+    machine's own name, ``wall`` UTC seconds since 1970; ``policy`` is what the site told the machine."""
 
     def __init__(
         self,
@@ -75,15 +75,15 @@ class ModelPerformer:
         name: Callable[[], str],
         phase: Callable[[str], None],
         wall: Callable[[], float] = lambda: 0.0,
+        policy: Mapping[str, Any] | None = None,
     ) -> None:
         self._machine = machine
         self._site = site
         self._clock = clock
-        self._doubles = doubles
-        self._place = place
         self._name = name
         self._phase = phase
         self._facts = ModelFacts(machine, site.site, name, wall)
+        self._software = ModelSoftware(machine, site, clock, policy or {}, doubles, place, self._write)
 
     def perform(self, effect: Effect) -> Outcome:
         """Carry one effect out. Raises LabFault."""
@@ -92,7 +92,7 @@ class ModelPerformer:
             case effects.GatherFacts():
                 return self._gather_facts()
             case effects.RunCommand():
-                return self._run_command(effect)
+                return self._software.answer(effect)
             case effects.PartitionDisk():
                 return self._partition(effect)
             case effects.DownloadContent():
@@ -122,7 +122,7 @@ class ModelPerformer:
             case effects.FileFacts():
                 return self._facts.look_at(effect)
             case _:
-                raise LabFault(f"the simulator cannot perform {effect.kind}")
+                return self._software.perform(effect)
 
     def _gather_facts(self) -> Outcome:
         machine = self._machine
@@ -157,21 +157,6 @@ class ModelPerformer:
             letter: {"disk": volume.disk, "partition": volume.partition}
             for letter, volume in sorted(self._machine.letters.items())
         }
-
-    def _run_command(self, effect: effects.RunCommand) -> Outcome:
-        double = answer(self._doubles, effect.command)
-        if double is None:
-            raise UnansweredCommand(effect, self._place.step)
-        if effect.timeout is not None and double.takes > effect.timeout:
-            self._clock.pause(effect.timeout)
-            return Outcome(TIMED_OUT, "doubled", f"the command did not end within {effect.timeout} s")
-        self._clock.pause(double.takes)
-        for path, text in double.writes.items():
-            code, message = self._write(path, text)
-            if code:
-                return Outcome(code, "doubled", message)
-        value = {"output": double.output[-1000:], "sets": dict(double.sets)}
-        return Outcome(double.code, "doubled", value=value)
 
     def _partition(self, effect: effects.PartitionDisk) -> Outcome:
         machine = self._machine

@@ -84,15 +84,19 @@ def simulate(
     clock: VirtualClock,
     secrets: Sequence[str] = (),
     epoch: float = EPOCH,
+    policy: Mapping[str, Any] | None = None,
 ) -> SimulatedRun:
     """Run ``sequence`` on a blank machine, from its first power-on to its power-off or stall.
 
-    ``timeline`` must use ``clock``. ``variables`` and ``secrets`` are those of the policy.
+    ``timeline`` must use ``clock``. ``variables`` and ``secrets`` are those of the policy; ``policy`` has its
+    sections for software (docs/architecture.md).
     Never raises for what the sequence or the machine does; an unanswered command, a refused policy and a
     stall are in the result's ``fault``.
     """
     model = ModelSite(site, contents, machine=spec.name, timeline=timeline, clock=clock)
-    return World(sequence, spec, variables, secrets, doubles, model, timeline, clock, epoch).run()
+    return World(
+        sequence, spec, variables, secrets, doubles, model, timeline, clock, epoch, policy or {}
+    ).run()
 
 
 @dataclass
@@ -119,6 +123,7 @@ class World:
         timeline: Timeline,
         clock: VirtualClock,
         epoch: float,
+        policy: Mapping[str, Any],
     ) -> None:
         self._sequence = sequence
         self._spec = spec
@@ -129,6 +134,7 @@ class World:
         self._timeline = timeline
         self._clock = clock
         self._epoch = epoch
+        self._policy = policy
         self._begun = self._started = clock.now()
         self._starts = 0
         self._machine = Machine.blank(spec)
@@ -275,6 +281,7 @@ class World:
         performer = ModelPerformer(
             machine, self._site, self._clock,
             doubles=self._doubles, place=place, name=self._name, phase=self._announce, wall=self._wall,
+            policy=self._policy,
         )  # fmt: skip
         self._announce("step")
         mark = f"start-{self._starts}"

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lab.sequence import effects as fx
+from lab.sequence import effects_software as sfx
 from lab.sequence.engine import advance, next_effect, start
 from lab.sequence.model import Condition, Group, Step, StepVariable, TaskSequence
 from lab.sequence.state import ExecutionState
@@ -37,6 +38,10 @@ class World:
     performed: list[fx.Effect] = field(default_factory=list)
     staged: bool = False
     comes_back_in_pe: bool = False
+    policy: dict[str, dict[str, Any]] = field(default_factory=dict)
+    inventory: dict[str, Any] = field(default_factory=dict)
+    scripts: dict[str, Any] = field(default_factory=dict)
+    shares: dict[str, int] = field(default_factory=dict)
 
     @property
     def data_path(self) -> str:
@@ -67,6 +72,24 @@ class World:
             return fx.Outcome(value={"path": effect.destination, "files": listed, "location": "http://dp/x"})
         if isinstance(effect, fx.ApplyImage):
             return fx.Outcome(value={"image_name": "Lab", "architecture": "x64"})
+        if isinstance(effect, sfx.ReadPolicy):
+            section = self.policy.get(effect.section, {})
+            if effect.name not in section:
+                return fx.Outcome(0x80040104)
+            return fx.Outcome(value={"found": section[effect.name]})
+        if isinstance(effect, sfx.GatherInventory):
+            return fx.Outcome(value=dict(self.inventory))
+        if isinstance(effect, sfx.RunScript | sfx.AnswerStep):
+            return self.answer(getattr(effect, "name", "") or getattr(effect, "step", ""))
+        if isinstance(effect, sfx.ConnectFolder):
+            return fx.Outcome(self.shares.get(effect.path, 0))
+        if isinstance(effect, sfx.FileFacts):
+            there = effect.path.casefold() in self.files
+            return fx.Outcome(value={"kind": "file" if there else "", "version": ""})
+        if isinstance(effect, sfx.ReadRegistry):
+            if effect.key not in self.registry:
+                return fx.Outcome(0x80070002)
+            return fx.Outcome(value={"values": self.registry[effect.key]})
         if isinstance(effect, fx.WriteFile):
             self.files[effect.path.casefold()] = effect.text
         elif isinstance(effect, fx.ReadFile):
@@ -97,6 +120,10 @@ class World:
             "launch_mode": "PXE",
             "bootable": bool(self.volumes),
         }
+
+    def answer(self, name: str) -> fx.Outcome:
+        found = self.scripts.get(name, 0)
+        return found if isinstance(found, fx.Outcome) else fx.Outcome(found, "doubled")
 
     def run(self, command: str) -> fx.Outcome:
         for part, answer in self.commands.items():

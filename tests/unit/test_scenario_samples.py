@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from lab.run.software import complete
 from lab.scenario.loader import check_steps, load_scenarios, templates_folder
 from lab.scenario.schema import Double, Scenario, Template
 from lab.sequence.xmlformat import read_sequence
@@ -26,8 +27,8 @@ def test_every_sample_loads_and_asks_for_steps_that_its_sequence_has() -> None:
     samples = load_scenarios([ROOT / "scenarios"])
     assert "bare-metal.yaml" in [loaded.path.name for loaded in samples]
     for loaded in samples:
-        sequence = read_sequence(loaded.sequence_path.read_bytes(), str(loaded.sequence_path))
-        assert check_steps(loaded, sequence) == []
+        whole = complete(loaded, read_sequence(loaded.sequence_path.read_bytes(), str(loaded.sequence_path)))
+        assert check_steps(loaded, whole) == []
 
 
 def test_the_first_sample_expects_something_of_every_step_and_of_every_kind() -> None:
@@ -49,6 +50,9 @@ def test_templates(path: Path) -> None:
 
 
 def test_the_examples_of_the_readme() -> None:
-    first, doubles = EXAMPLES
+    first, doubles, software = EXAMPLES
     assert parse(first, "README", Scenario).expect.disk is not None
     assert parse(doubles, "README", Doubles).doubles[0].to_json()["exit"] == 3010
+    head = "scenario: A\nmachine: uefi-x64\nsequence: a.xml\nexpect: {result: success}\n"
+    found = parse(head + software, "README", Scenario)
+    assert found.applications["Editor"].detection[0].version == "2.0"

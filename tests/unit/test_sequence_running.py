@@ -104,9 +104,12 @@ def test_what_a_command_line_with_a_secret_prints_is_secret() -> None:
 
 
 def test_another_account_cannot_be_used_in_pe() -> None:
-    step = command("x", variables=fields(_SMSTSRunCommandLineAsUser="true"))
+    who = fields(_SMSTSRunCommandLineAsUser="true", SMSTSRunCommandLineUserName="LAB\\someone")
+    step = command("x", variables=who)
     assert run(sequence(step), World()).finished.step_code == 0x80070032
     assert run(sequence(step), World(in_winpe=False)).finished.result == "success"
+    nobody = command("x", variables=fields(_SMSTSRunCommandLineAsUser="true"))
+    assert run(sequence(nobody), World(in_winpe=False)).finished.step_code == 0x80070057
 
 
 def test_the_package_of_a_command_is_its_working_directory() -> None:

@@ -24,8 +24,8 @@ def run_command_line(context: StepContext) -> Behaviour:
     found = _ACTION.fullmatch(context.step.action)
     package = context.expand(found.group(1)).strip() if found else ""
     line = found.group(2).strip() if found else ""
-    # An export may hold the command in the argument only.
-    line = line or context.argument("CommandLine").strip()
+    # An export may hold the command in the argument only; MDT writes it as the action, without smsswd.exe.
+    line = line or context.argument("CommandLine").strip() or ("" if found else context.step.action.strip())
     command, shown = context.expand(line), context.expand_shown(line)
     if context.enabled("OSDDoNotLogCommand"):
         shown = "***"
@@ -39,6 +39,8 @@ def run_command_line(context: StepContext) -> Behaviour:
     as_user = context.enabled("_SMSTSRunCommandLineAsUser") or context.enabled("SMSTSRunCommandLineAsUser")
     if as_user and context.in_winpe:
         return context.fail("Running as another account is not possible in WinPE", codes.NOT_SUPPORTED)
+    if as_user and not context.value("SMSTSRunCommandLineUserName"):
+        return context.fail("No account is given to run the command as", codes.INVALID_PARAMETER)
     folder = context.value("WorkingDirectory")
     if package:
         content = yield from download(context, package)

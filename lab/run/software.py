@@ -1,0 +1,112 @@
+"""What a machine's policy says of software, from a scenario; its sequence with children and doubles."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from lab.errors import InputError, Problem
+from lab.scenario.loader import LoadedScenario, sequence_file
+from lab.scenario.schema import Scenario
+from lab.scenario.software import Application, Child, Share
+from lab.sequence.doubled import double_steps
+from lab.sequence.model import TaskSequence
+from lab.sequence.nested import EndlessSequence, child_id, children_of, expand
+from lab.sequence.xmlformat import read_sequence
+
+
+def software_policy(scenario: Scenario) -> dict[str, Any]:
+    """The policy's sections ``packages``, ``applications``, ``children``, ``shares`` and ``settings``; pure.
+
+    An application stands under its name and under its model name.
+    """
+    applications = {}
+    for name, application in scenario.applications.items():
+        told = _application(name, application)
+        applications[name] = told
+        if application.model:
+            applications[application.model] = told
+    return {
+        "packages": {key.upper(): package.model_dump() for key, package in scenario.packages.items()},
+        "applications": applications,
+        "children": {
+            key.upper(): {"disabled": child.disabled}
+            for key, child in scenario.children.items()
+            if isinstance(child, Child)
+        },
+        "shares": {
+            path: share.model_dump() if isinstance(share, Share) else share
+            for path, share in scenario.shares.items()
+        },
+        "settings": {
+            "pe_components": list(scenario.pe_components),
+            "updates": [update.model_dump() for update in scenario.updates],
+        },
+    }
+
+
+def _application(name: str, application: Application) -> dict[str, Any]:
+    return {
+        "name": name,
+        "model": application.model,
+        "content": application.content or "",
+        "install": application.install,
+        "detection": [rule.to_json() for rule in application.detection],
+        "requirements": [rule.to_json() for rule in application.requirements],
+        "return_codes": dict(application.return_codes),
+        "dependencies": list(application.dependencies),
+        "timeout": application.timeout,
+        "allow_task_sequence": application.allow_task_sequence,
+    }
+
+
+def complete(loaded: LoadedScenario, sequence: TaskSequence) -> TaskSequence:
+    """The sequence with its children in their places, and the steps marked that doubles answer.
+
+    Raises InputError for a child that cannot be read, runs itself, or of which the scenario says nothing.
+    """
+    patterns = [double.step for double in loaded.scenario.doubles if double.step]
+    problems: list[Problem] = []
+    children: dict[str, TaskSequence] = {}
+    for package, child in loaded.scenario.children.items():
+        if isinstance(child, Child):
+            read = _child(loaded, package, child, problems)
+            if read is not None and not child.disabled:
+                children[package] = double_steps(read, patterns)
+    if problems:
+        raise InputError(problems)
+    try:
+        whole = expand(double_steps(sequence, patterns), children)
+    except EndlessSequence as error:
+        place = sequence.position
+        raise InputError([Problem(place.path, place.line, place.column, str(error))]) from error
+    said = {package.upper() for package in loaded.scenario.children}
+    for step in children_of(whole):
+        if child_id(step).upper() not in said:
+            problems.append(_unknown_child(child_id(step), step.name, step.position))
+    if problems:
+        raise InputError(problems)
+    return whole
+
+
+def _unknown_child(package: str, name: str, place: Any) -> Problem:
+    hint = f"say 'children: {{{package}: {{sequence: FILE}}}}', or 'missing', or give the step a double"
+    text = f"step '{name}' runs the task sequence {package}, which is not known"
+    return Problem(place.path, place.line, place.column, text, hint)
+
+
+def _child(
+    loaded: LoadedScenario, package: str, child: Child, problems: list[Problem]
+) -> TaskSequence | None:
+    found = sequence_file(child.sequence, loaded.path)
+    if found is None:
+        place = loaded.document.place("children", package)
+        problems.append(place.problem(f"there is no task sequence '{child.sequence}'"))
+        return None
+    try:
+        return read_sequence(Path(found).read_bytes(), str(found))
+    except OSError as error:
+        problems.append(Problem(str(found), 0, 0, f"cannot be read: {error.strerror}"))
+    except InputError as error:
+        problems.extend(error.problems)
+    return None

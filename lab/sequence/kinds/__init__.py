@@ -1,0 +1,1 @@
+"""The step types by family; ``lab.sequence.steptypes`` joins them."""

@@ -1,0 +1,167 @@
+"""The guest's answers to the software effects, on folders in place of a machine."""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+
+import pytest
+
+from lab.clock import VirtualClock
+from lab.errors import LabFault
+from lab.guest import hive, inventory
+from lab.guest.doubles import Double, UnansweredScript, UnansweredStep, suggestion
+from lab.guest.labpe import LabPe
+from lab.guest.place import Place
+from lab.guest.runner import Ran
+from lab.guest.software import file_version
+from lab.sequence import effects_software as asked
+from lab.sequence.effects import Outcome
+from tests.unit.test_guest_performer import IDENTITY, Recorder, Rig
+
+POLICY = {
+    "packages": {"LAB00005": {"name": "Tools"}},
+    "shares": {"\\\\Srv\\Share": {"account": "LAB\\me", "password": "pw"}, "\\\\srv\\gone": "missing"},
+    "settings": {"updates": [{"name": "KB1", "exit": 3010}]},
+}
+
+
+def guest(tmp_path: Path, *doubles: Double, phase: str = "os", **answers: Ran) -> tuple[LabPe, Rig]:
+    rig = Rig(tmp_path, Recorder(**answers))
+    # What is mounted: the folder c is drive C:.
+    rig.drives["C:"] = str(tmp_path / "c")
+    made = LabPe(
+        phase, IDENTITY, rig.runner, rig.volumes, rig.clock,
+        doubles=doubles, place=Place(3, "Run it"), policy=POLICY,
+    )  # fmt: skip
+    return made, rig
+
+
+def test_the_policy_is_read_by_section_and_exact_name(tmp_path: Path) -> None:
+    made, _ = guest(tmp_path)
+    assert made.perform(asked.ReadPolicy("packages", "LAB00005")).value == {"found": {"name": "Tools"}}
+    for section, name in (("packages", "lab00005"), ("packages", "LAB00006"), ("nothing", "x")):
+        assert made.perform(asked.ReadPolicy(section, name)).code == 0x80040104
+
+
+def test_scripts_and_steps_have_doubles_of_their_own(tmp_path: Path) -> None:
+    doubles = (
+        Double(script="one.ps1", exit=1), Double(script="/Get-Secret/", exit=2),
+        Double(step="Vendor_*", exit=3), Double(command="*powershell.exe*", exit=4),
+    )  # fmt: skip
+    made, _ = guest(tmp_path, *doubles)
+    start = "powershell.exe -File x"
+    codes = [
+        made.perform(asked.RunScript(start, name="ONE.ps1")).code,
+        made.perform(asked.RunScript(start, script="Get-Secret -All", name="x.ps1")).code,
+        made.perform(asked.RunScript(start, name="other.ps1")).code,
+        made.perform(asked.AnswerStep("Flash", "vendor_flash")).code,
+    ]
+    assert codes == [1, 2, 4, 3]
+
+
+def test_what_nothing_answers_is_the_labs_fault_with_a_double_to_paste(tmp_path: Path) -> None:
+    made, _ = guest(tmp_path, Double(step="Else*"))
+    with pytest.raises(UnansweredScript) as script:
+        made.perform(asked.RunScript("powershell.exe", name="do [it].ps1"))
+    assert script.value.double.answers_script(asked.RunScript("p", name="do [it].ps1"))
+    assert "script:" in suggestion([script.value])
+    with pytest.raises(UnansweredStep) as share:
+        made.perform(asked.ConnectFolder("\\\\nobody\\said"))
+    assert share.value.double.answers_step(asked.AnswerStep("Run it", "SMS_x"))
+    with pytest.raises(LabFault):
+        made.perform(asked.AnswerStep("Flash", "Vendor_X"))
+
+
+def test_a_share_answers_as_the_scenario_says(tmp_path: Path) -> None:
+    made, _ = guest(tmp_path)
+    connect = [
+        asked.ConnectFolder("\\\\SRV\\share\\below", "Z:", "lab\\ME", "pw"),
+        asked.ConnectFolder("\\\\srv\\share", "Z:", "LAB\\me", "wrong"),
+        asked.ConnectFolder("\\\\srv\\gone"),
+    ]
+    assert [made.perform(effect).code for effect in connect] == [0, 0x8007052E, 0x80070035]
+    assert made.perform(asked.InstallUpdate("KB1")).code == 3010
+
+
+def test_files_have_a_kind_and_a_version(tmp_path: Path) -> None:
+    made, _ = guest(tmp_path)
+    (tmp_path / "c/Tools").mkdir()
+    block = b"MZ" + b"\xbd\x04\xef\xfe" + struct.pack("<III", 0x10000, 10 << 16 | 1, 19041 << 16 | 5)
+    (tmp_path / "c/Tools/t.exe").write_bytes(block)
+    assert made.perform(asked.FileFacts("c:\\tools\\T.EXE")).value == {
+        "kind": "file",
+        "version": "10.1.19041.5",
+    }
+    assert made.perform(asked.FileFacts("C:\\Tools")).value == {"kind": "folder", "version": ""}
+    for missing in ("C:\\No", "Q:\\No"):
+        assert made.perform(asked.FileFacts(missing)).value["kind"] == ""
+    assert file_version(b"text") == "" == file_version(b"\xbd\x04\xef\xfe")
+
+
+def test_registry_is_that_of_the_system_that_runs(tmp_path: Path) -> None:
+    listing = '"Name"="Lab"\n"Count"=dword:0000002a\n'
+    made, _ = guest(tmp_path, hivexsh=Ran(0, listing))
+    assert made.perform(asked.ReadRegistry("HKLM\\SOFTWARE\\Lab")).code == 0x80070002  # there is no hive
+    config = tmp_path / "c/Windows/System32/config"
+    config.mkdir(parents=True)
+    (config / "SOFTWARE").touch()
+    found = made.perform(asked.ReadRegistry("HKLM\\SOFTWARE\\Lab"))
+    assert found.value["values"] == {"Name": ["REG_SZ", "Lab"], "Count": ["REG_DWORD", 42]}
+    assert hive.decode(3, b"\x01\xff") == ["REG_3", "01ff"]
+
+
+def test_in_pe_there_is_no_registry_of_an_installed_system(tmp_path: Path) -> None:
+    made, _ = guest(tmp_path, phase="pe", hivexsh=Ran(0, '"Name"="Lab"\n'))
+    config = tmp_path / "c/Windows/System32/config"
+    config.mkdir(parents=True)
+    (config / "SOFTWARE").touch()
+    assert made.perform(asked.ReadRegistry("HKLM\\SOFTWARE\\Lab")) == Outcome(
+        0x80070002, message="there is no key HKLM\\SOFTWARE\\Lab"
+    )
+
+
+def test_the_inventory_is_read_from_the_machine(tmp_path: Path) -> None:
+    _, rig = guest(tmp_path)
+    sys, proc = tmp_path / "sys", tmp_path / "proc"
+    for path, text in {
+        "sys/class/dmi/id/sys_vendor": "QEMU\n",
+        "sys/class/dmi/id/product_name": "Standard PC\n",
+        "sys/class/dmi/id/chassis_asset_tag": "A-1\n",
+        "sys/class/net/eth0/address": "52:54:00:aa:bb:cc\n",
+        "sys/class/net/lo/address": "00:00:00:00:00:00\n",
+        "proc/meminfo": "MemTotal:  1048576 kB\n",
+        "proc/cpuinfo": "processor : 0\ncpu MHz\t\t: 2494.140\n",
+    }.items():
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text(text)
+    (sys / "class/net/eth0/device").mkdir()
+    registry = {
+        inventory.CURRENT_VERSION: {
+            "CurrentMajorVersionNumber": ["REG_DWORD", 10], "CurrentMinorVersionNumber": ["REG_DWORD", 0],
+            "CurrentBuild": ["REG_SZ", "19045"],
+        },
+        inventory.LANGUAGE: {"InstallLanguage": ["REG_SZ", "0409"]},
+        inventory.PRODUCT: {"ProductType": ["REG_SZ", "ServerNT"]},
+    }  # fmt: skip
+    rig.volumes.scan()
+    found = inventory.inventory(
+        "os", IDENTITY, rig.volumes, registry.get,
+        sys=str(sys), proc=str(proc), lease={"ip": "10.0.0.5", "router": "10.0.0.1 10.0.0.2"},
+    )  # fmt: skip
+    wanted = {
+        "make": "QEMU", "model": "Standard PC", "asset_tag": "A-1", "mac_addresses": ["52:54:00:AA:BB:CC"],
+        "ip_addresses": ["10.0.0.5"], "default_gateways": ["10.0.0.1", "10.0.0.2"], "memory": 1024,
+        "processor_speed": 2494, "os_version": "10.0.19045", "os_language": "1033", "os_type": "SERVER",
+        "network": True, "wired": True, "ac_power": True, "tpm_enabled": False,
+    }  # fmt: skip
+    assert {name: found[name] for name in wanted} == wanted
+    assert found["free_disk"] == 8  # nothing is formatted: the disk's own size
+
+
+def test_a_pause_is_the_clocks(tmp_path: Path) -> None:
+    made, rig = guest(tmp_path)
+    assert isinstance(rig.clock, VirtualClock)
+    before = rig.clock.now()
+    made.perform(asked.Pause(30))
+    assert rig.clock.now() - before == 30
