@@ -7,8 +7,8 @@ The three performers (LabPE and deployed system, simulator, replay) answer each 
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
-from typing import Any, ClassVar, Literal, Protocol
+from dataclasses import asdict, dataclass, field, is_dataclass
+from typing import Any, ClassVar, Literal, Protocol, get_args, get_origin, get_type_hints
 
 #: How an outcome came about. "real": done on the machine; "modelled": by the simulator;
 #: "doubled": answered by the scenario; "recorded": taken from a log.
@@ -33,12 +33,27 @@ class Effect:
     def to_json(self) -> dict[str, Any]:
         return {"kind": self.kind, **asdict(self)}
 
+    def told(self) -> dict[str, Any]:
+        """What of the effect itself the timeline shows, besides its kind."""
+        return {}
+
     @staticmethod
     def from_json(data: dict[str, Any]) -> Effect:
-        values = {key: value for key, value in data.items() if key != "kind"}
-        if data["kind"] == "PartitionDisk":
-            values["partitions"] = tuple(Partition(**item) for item in values["partitions"])
-        return KINDS[data["kind"]](**values)
+        effect: Effect = _revived(
+            KINDS[data["kind"]], {key: value for key, value in data.items() if key != "kind"}
+        )
+        return effect
+
+
+def _revived(hint: Any, value: Any) -> Any:
+    """A JSON value as the type that ``hint`` names: dataclasses and tuples, however deep."""
+    if isinstance(value, dict) and isinstance(hint, type) and is_dataclass(hint):
+        hints = get_type_hints(hint)
+        return hint(**{name: _revived(hints.get(name), item) for name, item in value.items()})
+    if isinstance(value, list | tuple) and get_origin(hint) is tuple:
+        inner = get_args(hint)[0]
+        return tuple(_revived(inner, item) for item in value)
+    return value
 
 
 @dataclass(frozen=True)
@@ -62,12 +77,14 @@ class RunCommand(Effect):
     ``shown`` is the command line for messages and logs: secret values are ``***`` ("": show ``command``).
     Outcome: ``code`` is the exit code; value may hold ``output`` (str, last 1000 characters),
     ``sets`` {name: value}: variables a script set. In PE on Linux only doubles can answer.
+    ``optional``: where no double answers it succeeded, as "modelled": the engine does what is known of it.
     """
 
     command: str
     working_directory: str = ""
     timeout: int | None = None
     shown: str = ""
+    optional: bool = False
 
 
 @dataclass(frozen=True)
@@ -108,10 +125,12 @@ class DownloadContent(Effect):
     Outcome value: ``path`` folder, ``files`` [{"name": relative, "size": int}], ``location`` URL tried last,
     ``status`` HTTP status of the last answer (0: none). Codes: 0x80070002 when a location was given but the
     distribution point does not give the content, 0x80040102 no location known, 0x80091007 hash mismatch.
+    ``verify``: check the hash (a step that runs from the network does not: documented).
     """
 
     package: str
     destination: str
+    verify: bool = True
     repeatable: ClassVar[bool] = True
 
 
@@ -120,13 +139,14 @@ class ApplyImage(Effect):
     """Empty ``volume`` (save ``keep`` folders at its root) and apply image ``index`` of a WIM file to it.
 
     Outcome value: ``image_name``, ``architecture`` of the image. The WIM may lie on that same volume below
-    a kept folder.
+    a kept folder. Without ``wipe`` nothing is removed, and what the image holds replaces what has its name.
     """
 
     image: str
     index: int
     volume: str
     keep: tuple[str, ...] = ("_SMSTaskSequence",)
+    wipe: bool = True
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from lab.sequence.kinds.core import CORE
 from lab.sequence.kinds.imaging import IMAGING
+from lab.sequence.kinds.toolkit import TOOLKIT
 from lab.sequence.steptype import StepType as StepType
 
-STEP_TYPES: dict[str, StepType] = {kind.type: kind for family in (CORE, IMAGING) for kind in family}
+STEP_TYPES: dict[str, StepType] = {kind.type: kind for family in (CORE, IMAGING, TOOLKIT) for kind in family}
 
 
 def may_run(kind: StepType, run_in: str, in_winpe: bool) -> bool:

@@ -16,6 +16,7 @@ from lab.guest.doubles import Double, UnansweredCommand, answer
 from lab.guest.place import Place
 from lab.sequence import effects
 from lab.sequence.effects import Effect, Outcome
+from lab.simulation import imaging
 from lab.simulation.disks import Blob, Content, Files, Growing
 from lab.simulation.machine import (
     BIOS_LOADER,
@@ -56,6 +57,7 @@ SECONDS = {
     "StageBootImage": 2.0,
     "SetRegistry": 0.2,
     "CleanUp": 0.5,
+    "CaptureImage": 8.0,
 }
 
 
@@ -113,6 +115,8 @@ class ModelPerformer:
             case effects.CleanUp():
                 return self._clean_up(effect)
             case _:
+                if handler := imaging.HANDLERS.get(type(effect)):
+                    return handler(effect, self._machine, self._site)
                 raise LabFault(f"the simulator cannot perform {effect.kind}")
 
     def _gather_facts(self) -> Outcome:
@@ -151,6 +155,8 @@ class ModelPerformer:
 
     def _run_command(self, effect: effects.RunCommand) -> Outcome:
         double = answer(self._doubles, effect.command)
+        if double is None and effect.optional:
+            return _modelled(message="no double answers: what is known of the command was done")
         if double is None:
             raise UnansweredCommand(effect, self._place.step)
         if effect.timeout is not None and double.takes > effect.timeout:
@@ -202,7 +208,7 @@ class ModelPerformer:
                 if status != 200:
                     message = f"{url}/{file.name} answered {status}"
                     return _modelled(FILE_NOT_FOUND, message, value)
-                if file.damaged:
+                if file.damaged and effect.verify:
                     message = f"{url}/{file.name} does not have the content that the policy promises"
                     return _modelled(HASH_MISMATCH, message, value)
                 files.put(target, _content(file))
@@ -227,8 +233,9 @@ class ModelPerformer:
         if not 1 <= effect.index <= len(images):
             return _modelled(INVALID_PARAMETER, f"{effect.image} has no image {effect.index}")
         image = images[effect.index - 1]
-        volume.files.keep_only(effect.keep)
-        volume.registry.clear()
+        if effect.wipe:
+            volume.files.keep_only(effect.keep)
+            volume.registry.clear()
         for path in image.folders:
             volume.files.make_folder(path)
         for path, data in image.files.items():
