@@ -39,6 +39,7 @@ _ERRNO = {
     errno.EROFS: 0x80070013,
     errno.ENOSPC: DISK_FULL,
     errno.EIO: 0x8007045D,
+    **dict.fromkeys((errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ETIMEDOUT), 0x80070035),
 }
 
 LOG_OF_CLIENT = "C:\\Windows\\CCM\\Logs\\smstslog"
@@ -64,6 +65,7 @@ class LabPe:
         *,
         doubles: Sequence[Double] = (),
         contents: Mapping[str, Any] | None = None,
+        drivers: Sequence[Mapping[str, Any]] = (),
         site: Callable[[], str] = lambda: "",
         place: Place | None = None,
         announce: Callable[[str], None] = lambda phase: None,
@@ -75,6 +77,7 @@ class LabPe:
         self._clock = clock
         self._doubles = doubles
         self._contents = contents or {}
+        self._drivers = drivers
         self._site = site
         self._place = place or Place()
         self._announce = announce
@@ -130,6 +133,12 @@ class LabPe:
             case effects.CleanUp():
                 return self._clean_up(effect)
             case _:
+                from lab.guest import imaging
+
+                if handler := imaging.HANDLERS.get(type(effect)):
+                    return handler(
+                        effect, imaging.Bench(self._runner, self._volumes, self._site, self._drivers)
+                    )
                 raise LabFault(f"the agent cannot perform {effect.kind}")
 
     @property
@@ -153,6 +162,7 @@ class LabPe:
                 "volumes": self._volumes.facts(),
                 "launch_mode": self._identity["launch_mode"],
                 "bootable": bool(data_path),
+                "tpm": os.path.exists("/sys/class/tpm/tpm0"),
             }
         )
 
@@ -165,6 +175,9 @@ class LabPe:
 
     def _run_command(self, effect: effects.RunCommand) -> Outcome:
         double = answer(self._doubles, effect.command)
+        if double is None and effect.optional:
+            message = "no double answers: what is known of the command was done"
+            return Outcome(how="modelled", message=message)
         if double is None:
             raise UnansweredCommand(effect, self._place.step)
         if effect.timeout is not None and double.takes > effect.timeout:

@@ -64,7 +64,7 @@ class GatherFacts(Effect):
     ``architecture`` "x64"|"x86"|"arm64", ``disks`` [{"index": 0, "sectors": int, "sector_size": 512}],
     ``log_path`` str (where smsts.log is now), ``data_path`` str or "" (``C:\\_SMSTaskSequence`` once a
     formatted volume exists), ``volumes`` {"C:": {"disk": 0, "partition": 3}}, ``launch_mode`` "PXE"|"SMS",
-    ``bootable`` bool (a formatted local volume exists that can hold the state).
+    ``bootable`` bool (a formatted local volume exists that can hold the state), ``tpm`` bool.
     """
 
     repeatable: ClassVar[bool] = True

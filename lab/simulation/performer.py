@@ -144,6 +144,7 @@ class ModelPerformer:
                 "volumes": self._volumes(),
                 "launch_mode": "PXE",
                 "bootable": bool(data_path),
+                "tpm": False,
             }
         )
 

@@ -154,7 +154,7 @@ class ModelSite:
 
     def listing(self, path: str) -> None:
         """A folder of a share is listed."""
-        self._answer(shared(path) + "/", 200, 0)
+        self._answer(shared(path), 200, 0)
 
     def _answer(self, path: str, status: int, size: int, method: str = "GET") -> int:
         sent = size if status < 300 else len("not found\n")
