@@ -169,6 +169,7 @@ class Agent:
             self._clock,
             doubles=[Double.from_json(double) for double in policy.get("doubles", ())],
             contents=policy.get("contents", {}),
+            drivers=policy.get("drivers", ()),
             site=self._site,
             place=place,
             announce=self._announce,

@@ -1,4 +1,4 @@
-"""GET over HTTP, small: what policy and content need, without the weight of ``http.client``.
+"""GET and PUT over HTTP, small: what policy, content and shares need, without the weight of ``http.client``.
 
 Speaks HTTP/1.0, so an answer is never chunked: it ends with its length or with the connection.
 """
@@ -52,11 +52,30 @@ def parse_head(head: bytes) -> tuple[int, int | None]:
 
 def get(host: str, path: str, *, timeout: float, port: int = 80) -> Response:
     """Ask a server. ``timeout`` in seconds, for connecting and for each silence. Raises OSError."""
+    return _ask(host, port, timeout, request(host, path), "")
+
+
+def put(host: str, path: str, file: str, *, timeout: float, port: int = 80) -> Response:
+    """Send a local file to a server. ``timeout`` as of ``get``. Raises OSError."""
+    import os
+
+    first, rest = request(host, path).split(b"\r\n", 1)
+    head = (
+        first.replace(b"GET", b"PUT", 1) + f"\r\nContent-Length: {os.path.getsize(file)}\r\n".encode() + rest
+    )
+    return _ask(host, port, timeout, head, file)
+
+
+def _ask(host: str, port: int, timeout: float, head_: bytes, file: str) -> Response:
     import socket
 
     connection = socket.create_connection((host, port), timeout)
     try:
-        connection.sendall(request(host, path))
+        connection.sendall(head_)
+        if file:
+            with open(file, "rb") as source:
+                while piece := source.read(CHUNK):
+                    connection.sendall(piece)
         data = b""
         while b"\r\n\r\n" not in data:
             more = connection.recv(CHUNK)

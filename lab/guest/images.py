@@ -86,7 +86,7 @@ def apply_image(
     name, architecture = describe(info.output)
     copy = ""
     try:
-        if source.startswith(volume.folder + "/"):
+        if effect.wipe and source.startswith(volume.folder + "/"):
             with open(meminfo) as file:
                 free = available_memory(file.read())
             size = os.path.getsize(source)
@@ -95,8 +95,12 @@ def apply_image(
                 return Outcome(NO_MEMORY, message=f"{effect.image} does not fit into memory: {sizes}")
             copy = f"{SCRATCH}/image.wim"
             shutil.copyfile(source, copy)
-        empty(volume.folder, effect.keep)
-        _apply(copy or source, index, volume, runner, volumes)
+        if effect.wipe:
+            empty(volume.folder, effect.keep)
+            _apply(copy or source, index, volume, runner, volumes)
+        else:
+            # Onto what is there only the mounted volume will do; Windows' attributes are not set that way.
+            must(runner, "wimlib-imagex", "apply", source, index, volume.folder, "--no-acls", timeout=7200)
     finally:
         if copy and os.path.exists(copy):
             os.unlink(copy)

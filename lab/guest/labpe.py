@@ -41,6 +41,7 @@ _ERRNO = {
     errno.EROFS: 0x80070013,
     errno.ENOSPC: DISK_FULL,
     errno.EIO: 0x8007045D,
+    **dict.fromkeys((errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ETIMEDOUT), 0x80070035),
 }
 
 LOG_OF_CLIENT = "C:\\Windows\\CCM\\Logs\\smstslog"
@@ -67,6 +68,7 @@ class LabPe:
         *,
         doubles: Sequence[Double] = (),
         contents: Mapping[str, Any] | None = None,
+        drivers: Sequence[Mapping[str, Any]] = (),
         site: Callable[[], str] = lambda: "",
         place: Place | None = None,
         announce: Callable[[str], None] = lambda phase: None,
@@ -78,6 +80,7 @@ class LabPe:
         self._volumes = volumes
         self._clock = clock
         self._contents = contents or {}
+        self._drivers = drivers
         self._site = site
         self._announce = announce
         self._facts: Facts | None = None
@@ -147,6 +150,12 @@ class LabPe:
             case effects.QueryWmi() | effects.ReadRegistry() | effects.FileFacts():
                 return self._answer(effect)
             case _:
+                from lab.guest import imaging
+
+                if handler := imaging.HANDLERS.get(type(effect)):
+                    return handler(
+                        effect, imaging.Bench(self._runner, self._volumes, self._site, self._drivers)
+                    )
                 return self._software.perform(effect)
 
     @property
@@ -182,6 +191,7 @@ class LabPe:
                 "volumes": self._volumes.facts(),
                 "launch_mode": self._identity["launch_mode"],
                 "bootable": bool(data_path),
+                "tpm": os.path.exists("/sys/class/tpm/tpm0"),
             }
         )
 

@@ -214,6 +214,7 @@ class Loop:
             "how": outcome.how,
             "code": outcome.code,
             "seconds": round(seconds, 3),
+            **effect.told(),
         }
         if outcome.message:
             data["message"] = outcome.message

@@ -16,7 +16,7 @@ _APPLY_OS = "SMS_TaskSequence_ApplyOperatingSystemAction"
 _SETUP = "SMS_TaskSequence_SetupWindowsAndSMSAction"
 _UNKNOWN = "path/of/its/content"
 #: The lab's reference image holds one image.
-_INDEX, _ONLY = "OSDImageIndex", "1"
+_INDEXES, _ONLY = ("OSDImageIndex", "OSDInstallEditionIndex"), "1"
 
 
 def offer(
@@ -37,8 +37,9 @@ def offer(
         content[package] = _UNKNOWN
         if package.upper() in images:
             content[package] = "reference-image"
-            if images[package.upper()].variable(_INDEX) not in ("", _ONLY) and _INDEX.casefold() not in known:
-                chosen[_INDEX] = _ONLY
+            for name in _INDEXES:
+                if images[package.upper()].variable(name) not in ("", _ONLY) and name.casefold() not in known:
+                    chosen[name] = _ONLY
         elif package.upper() in clients:
             content[package] = "client"
     if not arguments:
@@ -74,5 +75,6 @@ def as_scenario(loaded: LoadedScenario) -> str:
 
 
 def _image(step: Step) -> str:
-    package = options(step.action).get("image", "").partition(",")[0]
-    return package or step.variable("ImagePackageID")
+    given = options(step.action)
+    package = (given.get("image") or given.get("install") or "").partition(",")[0]
+    return package or step.variable("ImagePackageID") or step.variable("InstallPackageID")

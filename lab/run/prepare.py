@@ -95,6 +95,7 @@ def policy(
         "sequence": to_json(sequence),
         "variables": first_variables(loaded, client=client, boot_image=boot_image),
         "doubles": [double.to_json() for double in loaded.scenario.doubles],
+        "drivers": [driver.to_json() for driver in loaded.scenario.drivers],
         "contents": {
             package: {"files": [file.to_json() for file in content]} for package, content in files.items()
         },
@@ -127,7 +128,6 @@ def site_of(loaded: LoadedScenario, settings: Settings, images: Mapping[str, Pat
     packages: dict[str, Path] = {}
     named = {"boot-image": "", "client": ""}
     for package, source in loaded.content.items():
-        # A scenario that was named relative to the working directory gives relative paths.
         packages[package] = images[source] if isinstance(source, str) else source.absolute()
         named[str(source)] = package
     files = read_library(packages, HashCache(settings.cache / "hashes.json"))

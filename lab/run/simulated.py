@@ -130,7 +130,12 @@ def _simulated(
     site = _site(loaded, settings)
     mac, identifier = identity(loaded.path.name)
     boot_files = {name: path.stat().st_size for name, path in site.boot_files.items()}
-    offered = SimSite(MACHINE_NAME, site.boot_image, site.client_package)
+    offered = SimSite(
+        MACHINE_NAME,
+        site.boot_image,
+        site.client_package,
+        drivers=tuple(driver.to_json() for driver in loaded.scenario.drivers),
+    )
     own = [Double.from_json(double.to_json()) for double in loaded.scenario.doubles]
     return simulate(
         double_steps(sequence, [double.step for double in doubles if double.step]),

@@ -188,6 +188,7 @@ class World:
                     "content": {package: dict(files) for package, files in self._plan.content.items()},
                     "boot": dict(self._plan.boot_files),
                     "policies": {item.mac: dict(item.policy) for item in self._plan.machines},
+                    "shares": str(self._plan.folder / "shares"),
                 }
             )
         )

@@ -71,6 +71,24 @@ class Double(Model):
         }  # fmt: skip
 
 
+class Driver(Model):
+    """A driver of the site's catalogue, for *Auto Apply Drivers*."""
+
+    package: PackageId
+    """the package that holds it; it needs content too"""
+    name: str
+    ids: tuple[str, ...]
+    """hardware or compatible ids: PCI\\VEN_1AF4&DEV_1041"""
+    categories: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """As the machine's policy has it."""
+        return {
+            "package": self.package, "name": self.name, "ids": list(self.ids),
+            "categories": list(self.categories),
+        }  # fmt: skip
+
+
 class Limits(Model):
     """When the lab gives up."""
 
@@ -104,6 +122,8 @@ class Scenario(Model):
     """shares of the network, or 'missing'"""
     pe_components: tuple[str, ...] = ("PowerShell",)
     """optional components of the boot image"""
+    drivers: tuple[Driver, ...] = ()
+    """the site's driver catalogue"""
     rules: tuple[str, ...] = ()
     severity: Literal["blocker", "critical", "normal", "minor", "trivial"] = "normal"
     limits: Limits = Limits()

@@ -157,6 +157,8 @@ class Run:
             "_SMSTSMachineName": str(known.get("machine_name") or ""),
             "_SMSTSLogPath": str(known.get("log_path") or ""),
             "_SMSTSMDataPath": self.data_path,
+            # A guess: documented is that the folder exists and that a wipe spares it, not its name.
+            "_SMSTSUserStatePath": f"{self.data_path[:2]}\\UserState" if known.get("data_path") else "",
             "_SMSTSLaunchMode": str(known.get("launch_mode") or ""),
             "_SMSTSMediaType": "PXE" if known.get("launch_mode") == "PXE" else "",
         }

@@ -7,8 +7,8 @@ The three performers (LabPE and deployed system, simulator, replay) answer each 
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
-from typing import Any, ClassVar, Literal, Protocol
+from dataclasses import asdict, dataclass, field, is_dataclass
+from typing import Any, ClassVar, Literal, Protocol, get_args, get_origin, get_type_hints
 
 #: How an outcome came about. "real": done on the machine; "modelled": by the simulator;
 #: "doubled": answered by the scenario; "recorded": taken from a log.
@@ -24,6 +24,8 @@ class Effect:
     repeatable: ClassVar[bool] = False
 
     def __init_subclass__(cls) -> None:
+        if cls.__name__ in KINDS:
+            raise TypeError(f"there are two effects {cls.__name__}: a saved one could become the other")
         KINDS[cls.__name__] = cls
 
     @property
@@ -33,14 +35,27 @@ class Effect:
     def to_json(self) -> dict[str, Any]:
         return {"kind": self.kind, **asdict(self)}
 
+    def told(self) -> dict[str, Any]:
+        """What of the effect itself the timeline shows, besides its kind."""
+        return {}
+
     @staticmethod
     def from_json(data: dict[str, Any]) -> Effect:
-        values = {key: value for key, value in data.items() if key != "kind"}
-        if data["kind"] == "PartitionDisk":
-            values["partitions"] = tuple(Partition(**item) for item in values["partitions"])
-        if data["kind"] not in KINDS:
-            from lab.sequence import effects_software as effects_software  # its classes register themselves
-        return KINDS[data["kind"]](**values)
+        effect: Effect = _revived(
+            KINDS[data["kind"]], {key: value for key, value in data.items() if key != "kind"}
+        )
+        return effect
+
+
+def _revived(hint: Any, value: Any) -> Any:
+    """A JSON value as the type that ``hint`` names: dataclasses and tuples, however deep."""
+    if isinstance(value, dict) and isinstance(hint, type) and is_dataclass(hint):
+        hints = get_type_hints(hint)
+        return hint(**{name: _revived(hints.get(name), item) for name, item in value.items()})
+    if isinstance(value, list | tuple) and get_origin(hint) is tuple:
+        inner = get_args(hint)[0]
+        return tuple(_revived(inner, item) for item in value)
+    return value
 
 
 @dataclass(frozen=True)
@@ -51,7 +66,7 @@ class GatherFacts(Effect):
     ``architecture`` "x64"|"x86"|"arm64", ``disks`` [{"index": 0, "sectors": int, "sector_size": 512}],
     ``log_path`` str (where smsts.log is now), ``data_path`` str or "" (``C:\\_SMSTaskSequence`` once a
     formatted volume exists), ``volumes`` {"C:": {"disk": 0, "partition": 3}}, ``launch_mode`` "PXE"|"SMS",
-    ``bootable`` bool (a formatted local volume exists that can hold the state).
+    ``bootable`` bool (a formatted local volume exists that can hold the state), ``tpm`` bool.
     """
 
     repeatable: ClassVar[bool] = True
@@ -64,12 +79,14 @@ class RunCommand(Effect):
     ``shown`` is the command line for messages and logs: secret values are ``***`` ("": show ``command``).
     Outcome: ``code`` is the exit code; value may hold ``output`` (str, last 1000 characters),
     ``sets`` {name: value}: variables a script set. In PE on Linux only doubles can answer.
+    ``optional``: where no double answers it succeeded, as "modelled": the engine does what is known of it.
     """
 
     command: str
     working_directory: str = ""
     timeout: int | None = None
     shown: str = ""
+    optional: bool = False
 
 
 @dataclass(frozen=True)
@@ -110,10 +127,12 @@ class DownloadContent(Effect):
     Outcome value: ``path`` folder, ``files`` [{"name": relative, "size": int}], ``location`` URL tried last,
     ``status`` HTTP status of the last answer (0: none). Codes: 0x80070002 when a location was given but the
     distribution point does not give the content, 0x80040102 no location known, 0x80091007 hash mismatch.
+    ``verify``: check the hash (a step that runs from the network does not: documented).
     """
 
     package: str
     destination: str
+    verify: bool = True
     repeatable: ClassVar[bool] = True
 
 
@@ -122,13 +141,14 @@ class ApplyImage(Effect):
     """Empty ``volume`` (save ``keep`` folders at its root) and apply image ``index`` of a WIM file to it.
 
     Outcome value: ``image_name``, ``architecture`` of the image. The WIM may lie on that same volume below
-    a kept folder.
+    a kept folder. Without ``wipe`` nothing is removed, and what the image holds replaces what has its name.
     """
 
     image: str
     index: int
     volume: str
     keep: tuple[str, ...] = ("_SMSTaskSequence",)
+    wipe: bool = True
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ Engine room: standard library only, no I/O. Paths are Windows paths.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 from lab.sequence.effects import Effect
 
@@ -90,30 +90,4 @@ class Pause(Effect):
     """Wait that many seconds."""
 
     seconds: float
-    repeatable: ClassVar[bool] = True
-
-
-@dataclass(frozen=True)
-class ReadRegistry(Effect):
-    """A key of the registry of the system that runs now (``HKLM\\SOFTWARE\\Vendor``).
-
-    ``view`` 32: as a 32-bit program sees it on a 64-bit Windows. Outcome value: ``values`` name ->
-    [type, data]. Code 0x80070002: there is no such key.
-    """
-
-    key: str
-    view: Literal[32, 64] = 64
-    repeatable: ClassVar[bool] = True
-
-
-@dataclass(frozen=True)
-class FileFacts(Effect):
-    """Whether a path is there, and what it is. ``view`` as in ReadRegistry.
-
-    Outcome value: ``kind`` "file", "folder" or "" (not there, no such drive); ``version``
-    "10.0.19041.1" of the file's version resource, or "".
-    """
-
-    path: str
-    view: Literal[32, 64] = 64
     repeatable: ClassVar[bool] = True

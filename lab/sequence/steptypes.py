@@ -5,9 +5,12 @@ from __future__ import annotations
 from lab.sequence.kinds.core import CORE
 from lab.sequence.kinds.imaging import IMAGING
 from lab.sequence.kinds.software import SOFTWARE
+from lab.sequence.kinds.toolkit import TOOLKIT
 from lab.sequence.steptype import StepType as StepType
 
-STEP_TYPES: dict[str, StepType] = {kind.type: kind for family in (CORE, IMAGING, SOFTWARE) for kind in family}
+STEP_TYPES: dict[str, StepType] = {
+    kind.type: kind for family in (CORE, IMAGING, SOFTWARE, TOOLKIT) for kind in family
+}
 
 #: MDT writes command lines as steps without a type.
 STEP_TYPES[""] = STEP_TYPES["SMS_TaskSequence_RunCommandLineAction"]

@@ -20,6 +20,7 @@ INTERNATIONAL = "Microsoft-Windows-International-Core"
 JOIN = "Microsoft-Windows-UnattendedJoin"
 TCPIP = "Microsoft-Windows-TCPIP"
 DNS = "Microsoft-Windows-DNS-Client"
+NETBT = "Microsoft-Windows-NetBT"
 
 _ARCHITECTURES = {"x64": "amd64", "x86": "x86", "arm64": "arm64"}
 _DECLARATION = re.compile(r"^\ufeff?\s*<\?xml[^>]*\?>")
@@ -96,19 +97,29 @@ def network_settings(value: Callable[[str], str], mac: str = "") -> list[Setting
     settings = [Setting("specialize", JOIN, (Node("Identification", children=_join(value), replace=True),))]
     text = value("OSDAdapterCount").strip()
     count = int(text) if text.isascii() and text.isdigit() and len(text) < 3 else 0
-    interfaces, resolvers = [], []
-    for index in range(count):
-        adapter = _Adapter(value, index, mac)
-        interfaces.append(adapter.tcpip())
-        resolvers += adapter.dns()
-    if interfaces:
-        nodes = (Node("Interfaces", children=tuple(interfaces), replace=True),)
-        settings.append(Setting("specialize", TCPIP, nodes))
-    if resolvers:
-        settings.append(
-            Setting("specialize", DNS, (Node("Interfaces", children=tuple(resolvers), replace=True),))
+    adapters = [_Adapter(value, index, mac) for index in range(count)]
+    domain = value("OSDDNSDomain")
+    searched = _words(value("OSDDNSSuffixSearchOrder"))
+    everywhere = [Node("DNSDomain", domain)] if domain else []
+    if searched:
+        names = tuple(
+            Node("DomainName", suffix, attributes=(_ADD, ("wcm:keyValue", str(number))))
+            for number, suffix in enumerate(searched, 1)
         )
+        everywhere.append(Node("DNSSuffixSearchOrder", children=names, replace=True))
+    for component, more, found in (
+        (TCPIP, [], [adapter.tcpip() for adapter in adapters]),
+        (DNS, everywhere, [node for adapter in adapters for node in adapter.dns()]),
+        (NETBT, [], [node for adapter in adapters for node in adapter.netbios()]),
+    ):
+        nodes = [*more, *([Node("Interfaces", children=tuple(found), replace=True)] if found else [])]
+        if nodes:
+            settings.append(Setting("specialize", component, tuple(nodes)))
     return settings
+
+
+def _words(text: str) -> list[str]:
+    return [word.strip() for word in text.replace(";", ",").split(",") if word.strip()]
 
 
 def _join(value: Callable[[str], str]) -> tuple[Node, ...]:
@@ -142,7 +153,7 @@ class _Adapter:
         return self._variable(f"OSDAdapter{self._index}{name}").strip()
 
     def _list(self, name: str) -> list[str]:
-        return [word.strip() for word in self._value(name).replace(";", ",").split(",") if word.strip()]
+        return _words(self._value(name))
 
     def tcpip(self) -> Node:
         dynamic = self._value("EnableDHCP").casefold() != "false"
@@ -174,15 +185,33 @@ class _Adapter:
     def dns(self) -> list[Node]:
         servers = self._list("DNSServerList")
         domain = self._value("DNSDomain") or self._value("DNSSuffix")
-        if not servers and not domain:
+        registers = self._value("EnableDNSRegistration").casefold()
+        fully = self._value("EnableFullDNSRegistration").casefold()
+        if not (servers or domain or registers or fully):
             return []
         children = [Node("Identifier", self._identifier)]
+        if registers:
+            children.append(Node("DisableDynamicUpdate", "true" if registers == "false" else "false"))
+        if fully:
+            text = "true" if fully == "true" else "false"
+            children.append(Node("EnableAdapterDomainNameRegistration", text))
         if domain:
             children.append(Node("DNSDomain", domain))
         if servers:
             order = tuple(_keyed(number, _address(server)) for number, server in enumerate(servers, 1))
             children.append(Node("DNSServerSearchOrder", children=order))
         return [Node("Interface", children=tuple(children), attributes=(_ADD,))]
+
+    def netbios(self) -> list[Node]:
+        """WINS servers and NetBIOS over TCP/IP (TcpipNetbiosOptions 0 by DHCP, 1 on, 2 off)."""
+        servers, choice = self._list("WINSServerList"), self._value("TcpipNetbiosOptions")
+        children = [Node("Identifier", self._identifier)]
+        if choice in ("0", "1", "2"):
+            children.append(Node("NetbiosOptions", choice))
+        if servers:
+            order = tuple(_keyed(number, _address(server)) for number, server in enumerate(servers, 1))
+            children.append(Node("NameServerList", children=order))
+        return [Node("Interface", children=tuple(children), attributes=(_ADD,))] if len(children) > 1 else []
 
 
 def _keyed(number: int, text: str) -> Node:

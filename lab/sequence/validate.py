@@ -19,7 +19,6 @@ from lab.sequence.xmlformat import KNOWN_VERSIONS
 
 _RUN_IN = ("winpe", "fullos", "winpeandfullos")
 _SET_VARIABLE = "SMS_TaskSequence_SetVariableAction"
-_APPLY_OS = "SMS_TaskSequence_ApplyOperatingSystemAction"
 
 
 def validate(sequence: TaskSequence) -> list[Problem]:
@@ -90,12 +89,6 @@ def _step(step: Step) -> Iterator[Problem]:
     if "%" not in step.run_in and step.run_in.strip().casefold() not in _RUN_IN:
         hint = "it is WinPE, FullOS or WinPEandFullOS"
         yield _problem(step.position, f"step '{step.name}' has the unknown runIn '{step.run_in}'", hint)
-    if step.type == _APPLY_OS and "/install:" in step.action.casefold():
-        yield _problem(
-            step.position,
-            f"step '{step.name}' applies an operating system install package, which is not supported",
-            "use an operating system image",
-        )
     if step.type == _SET_VARIABLE:
         name = assigned(step)[0]
         wrong = "" if "%" in name else user_name_problem(name)

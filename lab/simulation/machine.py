@@ -55,11 +55,13 @@ class Entry:
 
 @dataclass
 class Machine:
-    """Everything of the modelled machine that effects change. ``memory`` is the RAM disk X:."""
+    """Everything of the modelled machine that effects change. ``memory`` is the RAM disk X:; ``shares`` is
+    what file servers hold, a folder for each."""
 
     spec: MachineSpec
     disks: list[Disk] = field(default_factory=list)
     memory: Files = field(default_factory=Files)
+    shares: Files = field(default_factory=Files)
     letters: dict[str, Volume] = field(default_factory=dict)
     in_winpe: bool = True
     next_start: Entry | None = None
@@ -172,7 +174,9 @@ class Machine:
         return volume.files if volume else None
 
     def locate(self, path: str) -> tuple[Files, str] | None:
-        """A full path as the drive's files and the path below; None when there is no such drive."""
+        """A full or UNC path as the drive's files and the path below; None when there is no such drive."""
+        if path.startswith("\\\\"):
+            return self.shares, below(path)
         files = self.files(path[:2])
         return None if files is None or path[2:3] not in ("", "\\", "/") else (files, below(path))
 

@@ -16,6 +16,7 @@ from lab.guest.doubles import Double
 from lab.guest.place import Place
 from lab.sequence import effects
 from lab.sequence.effects import Effect, Outcome
+from lab.simulation import imaging
 from lab.simulation.disks import Blob, Content, Files, Growing
 from lab.simulation.facts import ModelFacts
 from lab.simulation.machine import (
@@ -57,6 +58,7 @@ SECONDS = {
     "StageBootImage": 2.0,
     "SetRegistry": 0.2,
     "CleanUp": 0.5,
+    "CaptureImage": 8.0,
 }
 
 
@@ -122,6 +124,8 @@ class ModelPerformer:
             case effects.FileFacts():
                 return self._facts.look_at(effect)
             case _:
+                if handler := imaging.HANDLERS.get(type(effect)):
+                    return handler(effect, self._machine, self._site)
                 return self._software.perform(effect)
 
     def _gather_facts(self) -> Outcome:
@@ -149,6 +153,7 @@ class ModelPerformer:
                 "volumes": self._volumes(),
                 "launch_mode": "PXE",
                 "bootable": bool(data_path),
+                "tpm": False,
             }
         )
 
@@ -196,7 +201,7 @@ class ModelPerformer:
                 if status != 200:
                     message = f"{url}/{file.name} answered {status}"
                     return _modelled(FILE_NOT_FOUND, message, value)
-                if file.damaged:
+                if file.damaged and effect.verify:
                     message = f"{url}/{file.name} does not have the content that the policy promises"
                     return _modelled(HASH_MISMATCH, message, value)
                 files.put(target, _content(file))
@@ -221,8 +226,9 @@ class ModelPerformer:
         if not 1 <= effect.index <= len(images):
             return _modelled(INVALID_PARAMETER, f"{effect.image} has no image {effect.index}")
         image = images[effect.index - 1]
-        volume.files.keep_only(effect.keep)
-        volume.registry.clear()
+        if effect.wipe:
+            volume.files.keep_only(effect.keep)
+            volume.registry.clear()
         for path in image.folders:
             volume.files.make_folder(path)
         for path, data in image.files.items():

@@ -88,7 +88,7 @@ class SimContent:
 class SimSite:
     """The site and its network. ``boot_files``: boot file -> size in bytes, the first is for UEFI, two more
     (kernel, initrd) for BIOS, the others PXELINUX; ``script``: what iPXE gets by TFTP; ``policy_status``:
-    what a request for policy is answered."""
+    what a request for policy is answered; ``drivers``: the catalogue, as in the policy."""
 
     machine_name: str = ""
     boot_image: str = ""
@@ -108,6 +108,7 @@ class SimSite:
     at_end: str = "power-off"
     address: str = "10.77.0.1"
     client: str = "10.77.0.10"
+    drivers: tuple[Mapping[str, Any], ...] = ()
 
 
 class ModelSite:
@@ -154,12 +155,25 @@ class ModelSite:
         status = content.status if content and file in content.files else 404
         return self._answer(f"/content/{package}/{quote(file.name, safe='/:~')}", status, file.size)
 
-    def _answer(self, path: str, status: int, size: int) -> int:
-        sent = size if status == 200 else len("not found\n")
+    def put(self, path: str, size: int) -> None:
+        """A file of ``size`` bytes is written to a share (a UNC path)."""
+        self._clock.pause(size / BANDWIDTH)
+        self._answer(shared(path), 201, 0, "PUT")
+
+    def get(self, path: str, size: int) -> None:
+        """A file of a share is read."""
+        self._answer(shared(path), 200, size)
+
+    def listing(self, path: str) -> None:
+        """A folder of a share is listed."""
+        self._answer(shared(path), 200, 0)
+
+    def _answer(self, path: str, status: int, size: int, method: str = "GET") -> int:
+        sent = size if status < 300 else len("not found\n")
         seconds = LATENCY + sent / BANDWIDTH
         self._clock.pause(seconds)
         request = {
-            "method": "GET",
+            "method": method,
             "path": path,
             "status": status,
             "bytes": sent,
@@ -170,3 +184,8 @@ class ModelSite:
         self.requests.append(request)
         self._timeline.append("http", "request", machine=self._machine, details=request)
         return status
+
+
+def shared(path: str) -> str:
+    """The path of a request for something on a share, of its UNC path."""
+    return "/share/" + quote(path.strip("\\").replace("\\", "/"), safe="/:~")

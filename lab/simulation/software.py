@@ -15,9 +15,9 @@ from lab.errors import LabFault
 from lab.guest.doubles import Double, UnansweredStep, answer_to, unanswered
 from lab.guest.inventory import running_system
 from lab.guest.place import Place
-from lab.guest.software import Answered, connected, file_version, found_in_policy, update_ends
+from lab.guest.software import Answered, connected, found_in_policy, update_ends
 from lab.sequence import effects_software as asked
-from lab.sequence.effects import Effect, Outcome
+from lab.sequence.effects import Effect, Outcome, RunCommand
 from lab.simulation.disks import Volume, resolve
 from lab.simulation.machine import Machine
 from lab.simulation.site import ModelSite
@@ -68,10 +68,6 @@ class ModelSoftware:
                 return Outcome(how="modelled")
             case asked.GatherInventory():
                 return Outcome(how="modelled", value=self._inventory())
-            case asked.ReadRegistry():
-                return self._read_registry(effect.key)
-            case asked.FileFacts():
-                return Outcome(how="modelled", value=self._file(effect.path))
             case _:
                 raise LabFault(f"the simulator cannot perform {effect.kind}")
 
@@ -79,6 +75,9 @@ class ModelSoftware:
         """What the scenario answers in place of a program. Raises LabFault when it does not."""
         double = answer_to(self._doubles, effect)
         if double is None:
+            if isinstance(effect, RunCommand) and effect.optional:
+                text = "no double answers: what is known of the command was done"
+                return Outcome(how="modelled", message=text)
             if isinstance(effect, asked.AnswerStep):
                 raise UnansweredStep(effect.type, effect.step)
             raise unanswered(effect, self._place.step)
@@ -109,22 +108,6 @@ class ModelSoftware:
         if windows is None or resolve(key).casefold() not in windows.registry:
             return None
         return windows.get_values(key)
-
-    def _read_registry(self, key: str) -> Outcome:
-        values = self._values(key)
-        if values is None:
-            return Outcome(FILE_NOT_FOUND, "modelled", f"there is no key {key}")
-        return Outcome(how="modelled", value={"values": dict(values)})
-
-    def _file(self, path: str) -> dict[str, Any]:
-        place = self._machine.locate(path)
-        if place is None:
-            return {"kind": "", "version": ""}
-        files, below = place
-        content = files.get(below)
-        if content is None:
-            return {"kind": "folder" if not below or files.is_folder(below) else "", "version": ""}
-        return {"kind": "file", "version": file_version(content) if isinstance(content, bytes) else ""}
 
     def _inventory(self) -> dict[str, Any]:
         spec, machine = self._machine.spec, self._machine

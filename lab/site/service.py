@@ -28,7 +28,8 @@ import uvicorn
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
 
-from lab.site.target import Refusal, read_target
+from lab.site.shares import Shares
+from lab.site.target import Refusal, Target, read_target
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -40,18 +41,20 @@ _PROGRESS_EVERY = 1.0
 @dataclass(frozen=True)
 class SiteConfig:
     """What the service serves. ``content``: package -> relative name -> file; ``boot``: name -> file;
-    ``policies``: MAC (lower case, colons) -> the policy's JSON. ``port`` 0 takes any free one."""
+    ``policies``: MAC (lower case, colons) -> the policy's JSON. ``port`` 0 takes any free one.
+    ``shares``: the folder of what machines write to file servers, "" for none."""
 
     host: str = "127.0.0.1"
     port: int = 80
     content: dict[str, dict[str, str]] = field(default_factory=dict)
     boot: dict[str, str] = field(default_factory=dict)
     policies: dict[str, Any] = field(default_factory=dict)
+    shares: str = ""
 
     def to_json(self) -> dict[str, Any]:
         return {
             "host": self.host, "port": self.port, "content": self.content,
-            "boot": self.boot, "policies": self.policies,
+            "boot": self.boot, "policies": self.policies, "shares": self.shares,
         }  # fmt: skip
 
     @staticmethod
@@ -71,17 +74,20 @@ class SiteApp:
             return
         counted = _Counted(scope, send, self._log)
         try:
-            response = self._answer(Request(scope))
+            response = await self._answer(Request(scope, receive))
             await response(scope, receive, counted.send)
         finally:
             counted.end()
 
-    def _answer(self, request: Request) -> Response:
-        if request.method not in ("GET", "HEAD"):
-            return PlainTextResponse("only GET and HEAD\n", 405, headers={"Allow": "GET, HEAD"})
+    async def _answer(self, request: Request) -> Response:
         target = read_target(request.scope.get("raw_path") or request.scope["path"].encode())
+        sharing = isinstance(target, Target) and target.kind == "share" and bool(self._config.shares)
+        if request.method not in ("GET", "HEAD") and not (sharing and request.method == "PUT"):
+            return PlainTextResponse("only GET and HEAD\n", 405, headers={"Allow": "GET, HEAD"})
         if isinstance(target, Refusal):
             return PlainTextResponse(target.reason + "\n", target.status)
+        if sharing:
+            return await Shares(self._config.shares).answer(request, target.name.split("/"))
         if target.kind == "policy":
             policy = self._config.policies.get(target.name)
             return _missing() if policy is None else JSONResponse(policy)

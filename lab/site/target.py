@@ -1,7 +1,7 @@
 """What a request's path asks for: pure, strict, and the only place that reads one.
 
 Every part of the path is decoded once, and must then be a plain name. What is asked for is looked up in
-lists made before the service started, so that no path ever reaches the file system.
+lists made before the service started, so that no path ever reaches the file system; only a share's names do.
 """
 
 from __future__ import annotations
@@ -16,9 +16,10 @@ _MAC = re.compile(r"(?:[0-9a-f]{2}[:-]){5}[0-9a-f]{2}")
 
 @dataclass(frozen=True)
 class Target:
-    """``kind`` policy: ``name`` is a MAC with colons; content: package and relative file; boot: a file."""
+    """``kind`` policy: ``name`` is a MAC with colons; content: package and relative file; boot: a file;
+    share: server, share and path with slashes."""
 
-    kind: Literal["policy", "content", "boot"]
+    kind: Literal["policy", "content", "boot", "share"]
     name: str
     package: str = ""
 
@@ -59,4 +60,6 @@ def _of_names(names: list[str]) -> Target | Refusal:
             return Target("content", "/".join(rest), package)
         case ["boot", name]:
             return Target("boot", name)
+        case ["share", _, _, *_]:
+            return Target("share", "/".join(names[1:]))
     return Refusal(404, "nothing of the site's")

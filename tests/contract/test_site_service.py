@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any
@@ -24,6 +25,7 @@ class Service:
     """``python -m lab.site.service`` on a free port of the loopback, its lines in a queue."""
 
     def __init__(self, folder: Path) -> None:
+        self.folder = folder
         root = folder / "package"
         (root / "sub").mkdir(parents=True)
         (root / "big.wim").write_bytes(bytes(range(256)) * (BIG // 256))
@@ -37,6 +39,7 @@ class Service:
             },
             "boot": {"labpe-x64.efi": str(root / "big.wim")},
             "policies": {MAC: {"machine_name": "PC-1"}},
+            "shares": str(folder / "shares"),
         }
         (folder / "site.json").write_text(json.dumps(config))
         self.process = subprocess.Popen(
@@ -198,3 +201,47 @@ def test_a_port_that_is_taken_is_said(tmp_path: Path) -> None:
         )  # fmt: skip
     assert done.returncode != 0
     assert "Address already in use" in done.stderr
+
+
+def test_a_machine_keeps_files_on_a_share_and_finds_them_again(
+    service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from lab.guest import http as guest_http
+    from lab.guest.shares import Share
+
+    for name in ("get", "put"):
+        monkeypatch.setattr(guest_http, name, partial(getattr(guest_http, name), port=service.port))
+    source = tmp_path / "source"
+    source.write_bytes(bytes(range(256)) * 4096)
+    Share("127.0.0.1", r"\\SRV\Images$\new\a b.wim").put(str(source))
+    line = service.line()
+    assert (line["method"], line["path"], line["status"]) == (
+        "PUT",
+        "/share/SRV/Images%24/new/a%20b.wim",
+        201,
+    )
+    kept = service.folder / "shares" / "SRV" / "Images$" / "new" / "a b.wim"
+    assert kept.read_bytes() == source.read_bytes()
+    Share("127.0.0.1", r"\\srv\images$\NEW\A B.WIM").put(str(source))  # the same file: case does not count
+    assert [item.name for item in kept.parent.iterdir()] == ["a b.wim"]
+    assert Share("127.0.0.1", r"\\srv\images$").files() == [{"name": "new/a b.wim", "size": 1 << 20}]
+    assert Path(
+        Share("127.0.0.1", r"\\srv\images$\new\a b.wim").fetch(str(tmp_path / "back"))
+    ).read_bytes() == (source.read_bytes())
+    with pytest.raises(NotADirectoryError):
+        Share("127.0.0.1", r"\\srv\nothing").files()
+    with pytest.raises(FileNotFoundError):
+        Share("127.0.0.1", r"\\srv\images$\none").fetch(str(tmp_path / "none"))
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/share/SRV/only", 400),
+        ("/share/SRV", 405),
+        ("/share/SRV/S/../../../x", 405),
+        ("/content/LAB00001/x", 405),
+    ],
+)
+def test_a_write_goes_nowhere_but_to_a_share(service: Service, path: str, status: int) -> None:
+    assert service.get(path, "PUT", **{"Content-Length": "0"})[0] == status

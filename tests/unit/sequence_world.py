@@ -83,10 +83,10 @@ class World:
             return self.answer(getattr(effect, "name", "") or getattr(effect, "step", ""))
         if isinstance(effect, sfx.ConnectFolder):
             return fx.Outcome(self.shares.get(effect.path, 0))
-        if isinstance(effect, sfx.FileFacts):
+        if isinstance(effect, fx.FileFacts):
             there = effect.path.casefold() in self.files
             return fx.Outcome(value={"kind": "file" if there else "", "version": ""})
-        if isinstance(effect, sfx.ReadRegistry):
+        if isinstance(effect, fx.ReadRegistry):
             if effect.key not in self.registry:
                 return fx.Outcome(0x80070002)
             return fx.Outcome(value={"values": self.registry[effect.key]})

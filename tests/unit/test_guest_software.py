@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import struct
 from pathlib import Path
 
 import pytest
 
 from lab.clock import VirtualClock
 from lab.errors import LabFault
-from lab.guest import hive, inventory
+from lab.guest import inventory
 from lab.guest.doubles import Double, UnansweredScript, UnansweredStep, suggestion
 from lab.guest.labpe import LabPe
 from lab.guest.place import Place
 from lab.guest.runner import Ran
-from lab.guest.software import file_version
 from lab.sequence import effects_software as asked
-from lab.sequence.effects import Outcome
 from tests.unit.test_guest_performer import IDENTITY, Recorder, Rig
 
 POLICY = {
@@ -82,43 +79,6 @@ def test_a_share_answers_as_the_scenario_says(tmp_path: Path) -> None:
     ]
     assert [made.perform(effect).code for effect in connect] == [0, 0x8007052E, 0x80070035]
     assert made.perform(asked.InstallUpdate("KB1")).code == 3010
-
-
-def test_files_have_a_kind_and_a_version(tmp_path: Path) -> None:
-    made, _ = guest(tmp_path)
-    (tmp_path / "c/Tools").mkdir()
-    block = b"MZ" + b"\xbd\x04\xef\xfe" + struct.pack("<III", 0x10000, 10 << 16 | 1, 19041 << 16 | 5)
-    (tmp_path / "c/Tools/t.exe").write_bytes(block)
-    assert made.perform(asked.FileFacts("c:\\tools\\T.EXE")).value == {
-        "kind": "file",
-        "version": "10.1.19041.5",
-    }
-    assert made.perform(asked.FileFacts("C:\\Tools")).value == {"kind": "folder", "version": ""}
-    for missing in ("C:\\No", "Q:\\No"):
-        assert made.perform(asked.FileFacts(missing)).value["kind"] == ""
-    assert file_version(b"text") == "" == file_version(b"\xbd\x04\xef\xfe")
-
-
-def test_registry_is_that_of_the_system_that_runs(tmp_path: Path) -> None:
-    listing = '"Name"="Lab"\n"Count"=dword:0000002a\n'
-    made, _ = guest(tmp_path, hivexsh=Ran(0, listing))
-    assert made.perform(asked.ReadRegistry("HKLM\\SOFTWARE\\Lab")).code == 0x80070002  # there is no hive
-    config = tmp_path / "c/Windows/System32/config"
-    config.mkdir(parents=True)
-    (config / "SOFTWARE").touch()
-    found = made.perform(asked.ReadRegistry("HKLM\\SOFTWARE\\Lab"))
-    assert found.value["values"] == {"Name": ["REG_SZ", "Lab"], "Count": ["REG_DWORD", 42]}
-    assert hive.decode(3, b"\x01\xff") == ["REG_3", "01ff"]
-
-
-def test_in_pe_there_is_no_registry_of_an_installed_system(tmp_path: Path) -> None:
-    made, _ = guest(tmp_path, phase="pe", hivexsh=Ran(0, '"Name"="Lab"\n'))
-    config = tmp_path / "c/Windows/System32/config"
-    config.mkdir(parents=True)
-    (config / "SOFTWARE").touch()
-    assert made.perform(asked.ReadRegistry("HKLM\\SOFTWARE\\Lab")) == Outcome(
-        0x80070002, message="there is no key HKLM\\SOFTWARE\\Lab"
-    )
 
 
 def test_the_inventory_is_read_from_the_machine(tmp_path: Path) -> None:

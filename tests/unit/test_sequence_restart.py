@@ -192,7 +192,8 @@ def test_the_target_of_an_image(target: str, volume: str) -> None:
     if not volume:
         assert told.finished.step_code == 0x80070003 and not applied
         return
-    assert applied == [fx.ApplyImage("C:\\_SMSTaskSequence\\Packages\\LAB00001\\reference.wim", 1, volume)]
+    image = "C:\\_SMSTaskSequence\\Packages\\LAB00001\\reference.wim"
+    assert applied == [fx.ApplyImage(image, 1, volume, ("_SMSTaskSequence", "UserState"))]
     assert fx.InstallBootFiles(volume) in world.performed
     assert variables_of(told.state)["OSDTargetSystemDrive"] == volume
 

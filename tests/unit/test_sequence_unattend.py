@@ -158,7 +158,8 @@ def test_what_is_no_answer_file_is_refused(existing: str) -> None:
 
 def test_bad_values_are_refused() -> None:
     with pytest.raises(UnattendRefused, match=r"10\.0\.0\.300"):
-        network_settings({**VALUES, "OSDAdapter0IPAddressList": "10.0.0.300"}.get)  # type: ignore[arg-type]
+        bad = {**VALUES, "OSDAdapter0IPAddressList": "10.0.0.300"}
+        network_settings(lambda name: bad.get(name, ""))
     with pytest.raises(UnattendRefused, match="character"):
         merge(None, windows_settings({**VALUES, "OSDComputerName": "a\x01"}.get))  # type: ignore[arg-type]
 
@@ -213,3 +214,37 @@ def test_settings_that_cannot_be_fail_the_step(step: Step, code: int) -> None:
 
 def test_settings_need_an_applied_system() -> None:
     assert run(sequence(settings_step("Windows")), World()).finished.step_code == 0x80070003
+
+
+def test_names_suffixes_and_netbios_of_the_network() -> None:
+    values = {
+        "OSDAdapterCount": "1", "OSDAdapter0EnableDHCP": "true",
+        "OSDAdapter0WINSServerList": "10.0.0.5,10.0.0.6",
+        "OSDAdapter0TcpipNetbiosOptions": "2", "OSDAdapter0EnableDNSRegistration": "false",
+        "OSDDNSDomain": "lab.example", "OSDDNSSuffixSearchOrder": "a.example; b.example",
+    }  # fmt: skip
+    text = merge(None, network_settings(lambda name: values.get(name, ""), "52:54:00:00:00:01"))
+    for wanted in (
+        "Microsoft-Windows-NetBT", "<NetbiosOptions>2</NetbiosOptions>", ">10.0.0.6</IpAddress>",
+        "<DNSDomain>lab.example</DNSDomain>", ">b.example</DomainName>",
+        "<DisableDynamicUpdate>true</DisableDynamicUpdate>",
+    ):  # fmt: skip
+        assert wanted in text
+
+
+@pytest.mark.parametrize(
+    ("given", "written"), [("pacific standard time", "Pacific Standard Time"), ("Ruritania Time", "UTC")]
+)
+def test_a_time_zone_that_windows_does_not_know_becomes_utc(given: str, written: str) -> None:
+    from tests.unit.test_sequence_imaging import OS, disk, run, step
+
+    settings = step("ApplyWindowsSettings", "S", "osdwinsettings.exe /config", OSDTimeZone=given)
+    filters = step(
+        "ApplyNetworkSettings", "N", "osdnetsettings.exe configure", OSDEnableTCPIPFiltering="true"
+    )
+    result, _, _ = run(disk(), OS, settings, filters)
+    text = result.final_state.files["C:\\Windows\\Panther\\unattend\\unattend.xml"].text
+    assert f"<TimeZone>{written}</TimeZone>" in str(text)
+    assert ("knows no time zone" in result.log) == (written == "UTC")
+    key = "HKLM\\SYSTEM\\ControlSet001\\Services\\Tcpip\\Parameters"
+    assert result.final_state.registry[key]["EnableSecurityFilters"] == ["REG_DWORD", 1]

@@ -22,14 +22,16 @@ class Content:
     files: tuple[str, ...] = ()
 
 
-def download(context: StepContext, package: str, folder: str = "") -> Generator[Effect, Outcome, Content]:
+def download(
+    context: StepContext, package: str, folder: str = "", *, verify: bool = True
+) -> Generator[Effect, Outcome, Content]:
     """Download ``package`` to ``folder`` (default: the data path's Packages folder)."""
     destination = folder or f"{context.data_path}\\Packages\\{package}"
     context.record(
         f"DownloadOnDemand flag is true. Attempting to download content locally for Package {package}.",
         file="resolvesource.cpp:3100",
     )
-    outcome = yield DownloadContent(package, destination)
+    outcome = yield DownloadContent(package, destination, verify)
     location = str(outcome.value.get("location") or "")
     if location:
         context.record(f"Trying {location}.", file="downloadcontent.cpp:1200")
@@ -54,6 +56,7 @@ def download(context: StepContext, package: str, folder: str = "") -> Generator[
     for name in files[:_LISTED]:
         text = f"Downloaded file from {location}/{name} to {path}\\{name}"
         context.record(text.replace("/\\", "\\"), file="downloadcontent.cpp:1626")
-    context.record("VerifyContentHash: Hash algorithm is 32780", file="resolvesource.cpp:2060")
+    if verify:
+        context.record("VerifyContentHash: Hash algorithm is 32780", file="resolvesource.cpp:2060")
     context.record(f"Content successfully downloaded at {path}.", file="resolvesource.cpp:3150")
     return Content(0, path, files)

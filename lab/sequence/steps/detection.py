@@ -13,8 +13,8 @@ from typing import Any
 
 from lab.sequence.conditions import OPERATORS, compare
 from lab.sequence.context import StepContext
-from lab.sequence.effects import Effect, Outcome
-from lab.sequence.effects_software import FileFacts, GatherInventory, ReadRegistry
+from lab.sequence.effects import Effect, FileFacts, Outcome, ReadRegistry
+from lab.sequence.effects_software import GatherInventory
 from lab.sequence.steps.readiness import dotted
 
 Answer = Generator[Effect, Outcome, bool]

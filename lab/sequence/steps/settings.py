@@ -4,20 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from lab.sequence import codes, unattend
+from lab.sequence import codes, timezones, unattend
 from lab.sequence.context import Behaviour, StepContext
-from lab.sequence.effects import ReadFile, WriteFile
+from lab.sequence.effects import ReadFile, SetRegistry, WriteFile
 from lab.sequence.steps.image import UNATTEND
 from lab.sequence.unattend import Setting, UnattendRefused
 
 _INVALID_DATA = 0x8007000D
+_TCPIP_KEY = r"HKLM\SYSTEM\CurrentControlSet\Services\Tcpip\Parameters"
 
 
 def apply_windows_settings(context: StepContext) -> Behaviour:
     """Computer name, owner, time zone, product key, locale and administrator password."""
     context.record("==============================[ OSDWinSettings.exe ]==============================")
     context.record(r'Command line: "osdwinsettings.exe" /config')
-    return (yield from _write(context, lambda: unattend.windows_settings(context.value)))
+    wanted = context.value("OSDTimeZone").strip()
+    zone = timezones.known(wanted) if wanted else ""
+    if wanted and not zone:
+        # Documented: it must be the English name of the standard time, else the zone is UTC.
+        context.record(f"Windows knows no time zone '{wanted}': it is set to UTC", 2)
+        zone = "UTC"
+
+    def value(name: str) -> str:
+        return zone if name == "OSDTimeZone" else context.value(name)
+
+    return (yield from _write(context, lambda: unattend.windows_settings(value)))
 
 
 def apply_network_settings(context: StepContext) -> Behaviour:
@@ -27,7 +38,17 @@ def apply_network_settings(context: StepContext) -> Behaviour:
     if context.value("OSDNetworkJoinType").strip() == "0" and not context.value("OSDDomainName"):
         return context.fail("No domain is given to join", codes.INVALID_PARAMETER)
     mac = str(context.facts.get("mac") or "").upper()
-    return (yield from _write(context, lambda: unattend.network_settings(context.value, mac)))
+    code = yield from _write(context, lambda: unattend.network_settings(context.value, mac))
+    if code or not context.enabled("OSDEnableTCPIPFiltering"):
+        return code
+    # An answer file knows no filters: they are the registry's. Those of each adapter would follow when the
+    # new system knows its adapters.
+    drive = context.variables.value("OSDTargetSystemDrive")
+    filtered = yield SetRegistry(drive, _TCPIP_KEY, {"EnableSecurityFilters": ["REG_DWORD", 1]})
+    if not filtered.ok:
+        return context.fail("Failed to switch the TCP/IP filters on", filtered.code)
+    context.record("TCP/IP filtering is on; the adapters' own filters are not written", 2)
+    return 0
 
 
 def _write(context: StepContext, settings: Callable[[], list[Setting]]) -> Behaviour:

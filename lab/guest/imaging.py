@@ -1,0 +1,266 @@
+"""Effects of ``lab.sequence.effects_imaging``, done on the machine: capture, copies, registry, drivers.
+
+``HANDLERS`` has one function for each effect: (effect, bench) -> outcome. They raise what ``LabPe.perform``
+turns into outcomes: ToolFailed, OSError and PathError.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from lab.guest import hive, paths
+from lab.guest.images import ARCHITECTURES, NO_MEMORY, RESERVE, SCRATCH, available_memory
+from lab.guest.machine import architecture
+from lab.guest.registry import CONFIG, read_key
+from lab.guest.runner import Runner, must
+from lab.guest.shares import Share, is_unc
+from lab.guest.volumes import Volume, Volumes
+from lab.sequence import effects_imaging as effects
+from lab.sequence.effects import Effect, Outcome
+
+FILE_NOT_FOUND = 0x80070002
+PATH_NOT_FOUND = 0x80070003
+
+#: What no capture holds (documented: the capture tool's own list).
+_NEVER = (
+    "$ntfs.log",
+    "hiberfil.sys",
+    "pagefile.sys",
+    "swapfile.sys",
+    "System Volume Information",
+    "$RECYCLE.BIN",
+)
+_MEMINFO = "/proc/meminfo"
+_TYPES = {0: "REG_NONE", 1: "REG_SZ", 2: "REG_EXPAND_SZ", 3: "REG_BINARY", 4: "REG_DWORD", 7: "REG_MULTI_SZ",
+          11: "REG_QWORD"}  # fmt: skip
+#: PROCESSOR_ARCHITECTURE as a WIM's XML has it.
+_WIM_ARCHITECTURES = {"x64": "9", "x86": "0", "arm64": "12"}
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What the handlers work with. ``site`` gives the site's address when it is needed; ``drivers``: the
+    catalogue of the policy."""
+
+    runner: Runner
+    volumes: Volumes
+    site: Callable[[], str]
+    drivers: Sequence[Mapping[str, Any]] = ()
+    meminfo: str = _MEMINFO
+
+    def local(self, path: str) -> str:
+        return paths.to_linux(path, self.volumes.drives)
+
+    def share(self, path: str) -> Share:
+        return Share(self.site(), path)
+
+
+def list_images(effect: effects.ListImages, bench: Bench) -> Outcome:
+    path = bench.local(effect.image)
+    if not os.path.isfile(path):
+        return Outcome(FILE_NOT_FOUND, message=f"there is no file {effect.image}")
+    return Outcome(
+        value={"images": listed_images(must(bench.runner, "wimlib-imagex", "info", path, timeout=120))}
+    )
+
+
+def listed_images(listing: str) -> list[dict[str, Any]]:
+    """The images of what ``wimlib-imagex info FILE`` says."""
+    found: list[dict[str, Any]] = []
+    for name, value in re.findall(r"^([A-Z][A-Za-z ]*):[ \t]*(.*)$", listing, re.MULTILINE):
+        text = value.strip()
+        if name == "Index":
+            found.append({"index": int(text), "name": "", "edition": "", "architecture": ""})
+        elif found and name == "Name":
+            found[-1]["name"] = text
+        elif found and name == "Edition ID":
+            found[-1]["edition"] = text
+        elif found and name == "Architecture":
+            found[-1]["architecture"] = ARCHITECTURES.get(text.lower(), text)
+    return found
+
+
+def capture_image(effect: effects.CaptureImage, bench: Bench) -> Outcome:
+    volumes = [bench.volumes.volumes.get(letter.upper()) for letter in effect.volumes]
+    if None in volumes:
+        return Outcome(PATH_NOT_FOUND, message=f"one of the volumes {', '.join(effect.volumes)} is not there")
+    chosen = [volume for volume in volumes if volume is not None]
+    unc = is_unc(effect.destination)
+    target = "" if unc else bench.local(effect.destination)
+    # While a volume is captured it is not mounted: a file on it, or for a server, is kept in memory.
+    staged = unc or any(target.startswith(volume.folder + "/") for volume in chosen)
+    if staged:
+        with open(bench.meminfo) as file:
+            free = available_memory(file.read())
+        used = sum(_held(volume.folder, effect.exclude) for volume in chosen)
+        if used + RESERVE > free:
+            sizes = f"{used >> 20} MiB of files, {free >> 20} MiB of memory are free"
+            return Outcome(
+                NO_MEMORY, message=f"a capture to {effect.destination} goes through memory: {sizes}"
+            )
+    work = f"{SCRATCH}/capture.wim" if staged else f"{target}.part"
+    try:
+        if not staged:
+            os.makedirs(os.path.dirname(target), exist_ok=True)
+        for number, (volume, name) in enumerate(zip(chosen, effect.names, strict=True)):
+            _capture(effect, volume, name, work, bench, first=not number)
+        size = os.path.getsize(work)
+        if unc:
+            bench.share(effect.destination).put(work)
+        elif staged:
+            os.makedirs(os.path.dirname(target), exist_ok=True)
+            shutil.copyfile(work, target)
+        else:
+            os.replace(work, target)
+    finally:
+        if os.path.exists(work):
+            os.unlink(work)
+    return Outcome(value={"images": len(chosen), "size": size})
+
+
+def _held(folder: str, exclude: Sequence[str]) -> int:
+    """Bytes of the files below a folder, without the excluded ones at its root."""
+    left_out = {name.casefold() for name in (*exclude, *_NEVER)}
+    total = 0
+    for here, folders, files in os.walk(folder):
+        if here == folder:
+            folders[:] = [name for name in folders if name.casefold() not in left_out]
+        total += sum(os.lstat(os.path.join(here, name)).st_size for name in files)
+    return total
+
+
+def _capture(
+    effect: effects.CaptureImage, volume: Volume, name: str, work: str, bench: Bench, *, first: bool
+) -> None:
+    config = f"{SCRATCH}/capture.ini"
+    with open(config, "w", encoding="utf-8") as file:
+        file.write("[ExclusionList]\n" + "".join(f"\\{item}\n" for item in (*effect.exclude, *_NEVER)))
+    properties = dict(effect.properties)
+    if os.path.isdir(paths.below(volume.folder, ("Windows", "System32"))):
+        properties["WINDOWS/ARCH"] = _WIM_ARCHITECTURES[architecture()]
+    # NTFS is read from its device: through a mount Windows' attributes would be lost.
+    ntfs = volume.file_system == "NTFS"
+    if ntfs:
+        bench.volumes.unmount(volume)
+    try:
+        must(
+            bench.runner, "wimlib-imagex", "capture" if first else "append",
+            volume.device if ntfs else volume.folder, work, name, effect.description,
+            *(("--compress=fast",) if first else ()), "--threads=1", f"--config={config}",
+            *(f"--image-property={key}={value}" for key, value in properties.items()),
+            timeout=7200,
+        )  # fmt: skip
+    finally:
+        if ntfs:
+            bench.volumes.mount(volume)
+
+
+def copy_tree(effect: effects.CopyTree, bench: Bench) -> Outcome:
+    skipped = {name.casefold() for name in effect.skip}
+    count = size = 0
+    for names, source, scratch in _files(effect.source, bench):
+        if names[0].casefold() in skipped:
+            continue
+        path = source()
+        try:
+            if is_unc(effect.destination):
+                bench.share(paths.join(effect.destination, *names)).put(path)
+            else:
+                target = paths.below(bench.local(effect.destination), names)
+                os.makedirs(os.path.dirname(target), exist_ok=True)
+                shutil.copyfile(path, target)
+            count, size = count + 1, size + os.path.getsize(path)
+        finally:
+            if scratch:
+                os.unlink(path)
+    if not is_unc(effect.destination):
+        os.makedirs(bench.local(effect.destination), exist_ok=True)
+    return Outcome(value={"files": count, "size": size})
+
+
+def _files(folder: str, bench: Bench) -> Iterator[tuple[tuple[str, ...], Callable[[], str], bool]]:
+    """The files below a folder: names, what gives its local path, and whether that is only a copy.
+
+    Raises FileNotFoundError and NotADirectoryError.
+    """
+    if is_unc(folder):
+        for file in bench.share(folder).files():
+            names = paths.parts_of(str(file["name"]))
+            one = bench.share(paths.join(folder, *names))
+            yield names, partial(one.fetch, f"{SCRATCH}/shared"), True
+        return
+    root = bench.local(folder)
+    if not os.path.isdir(root):
+        raise NotADirectoryError(20, f"there is no folder {folder}")
+    for here, folders, files in os.walk(root):
+        folders.sort(key=str.casefold)
+        for name in sorted(files, key=str.casefold):
+            path = os.path.join(here, name)
+            if not os.path.islink(path):
+                yield tuple(os.path.relpath(path, root).split("/")), partial(str, path), False
+
+
+def remove_files(effect: effects.RemoveFiles, bench: Bench) -> Outcome:
+    for path in effect.paths:
+        place = bench.local(path)
+        if os.path.lexists(place):
+            os.unlink(place)
+    return Outcome()
+
+
+def read_registry(effect: effects.ReadHive, bench: Bench) -> Outcome:
+    try:
+        name, names = hive.locate(effect.key)
+    except ValueError as error:
+        return Outcome(FILE_NOT_FOUND, message=str(error))
+    path = bench.local(paths.join(effect.volume, CONFIG, name))
+    if not os.path.isfile(path):
+        return Outcome(FILE_NOT_FOUND, message=f"there is no hive {paths.join(effect.volume, CONFIG, name)}")
+    existing, values = read_key(path, names, bench.runner)
+    if existing < len(names):
+        return Outcome(FILE_NOT_FOUND, message=f"there is no key {effect.key}")
+    keys = must(bench.runner, "hivexsh", path, input=hive.go_to(names) + "ls\n").splitlines()
+    return Outcome(
+        value={
+            "values": {name: _decoded(*value) for name, value in values.items()},
+            "keys": sorted((key for key in keys if key), key=str.casefold),
+        }
+    )
+
+
+def _decoded(kind: int, data: bytes) -> list[Any]:
+    name = _TYPES.get(kind, f"REG_{kind}")
+    if kind in (1, 2):
+        return [name, data.decode("utf-16-le", "replace").rstrip("\0")]
+    if kind == 7:
+        texts = data.decode("utf-16-le", "replace").split("\0")
+        return [name, ",".join(text for text in texts if text)]
+    return [name, int.from_bytes(data[:4], "little") if kind == 4 else data.hex()]
+
+
+def find_drivers(effect: effects.FindDrivers, bench: Bench) -> Outcome:
+    from lab.guest.catalogue import match_drivers, pci_devices
+
+    found = match_drivers(bench.drivers, pci_devices(), effect.categories, best=effect.best_match)
+    return Outcome(value={"drivers": found})
+
+
+def intend(effect: effects.Intent, _: Bench) -> Outcome:
+    return Outcome(how="modelled", message=f"intent only: {effect.action}")
+
+
+HANDLERS: Mapping[type[Effect], Callable[[Any, Bench], Outcome]] = {
+    effects.ListImages: list_images,
+    effects.CaptureImage: capture_image,
+    effects.CopyTree: copy_tree,
+    effects.RemoveFiles: remove_files,
+    effects.ReadHive: read_registry,
+    effects.FindDrivers: find_drivers,
+    effects.Intent: intend,
+}
