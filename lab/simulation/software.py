@@ -121,7 +121,7 @@ class ModelSoftware:
             "uuid": spec.uuid.upper(),
             "mac_addresses": [nic.mac.upper() for nic in spec.nics],
             "ip_addresses": [site.client] if spec.nics else [],
-            "default_gateways": [site.address] if spec.nics else [],
+            "default_gateways": [],  # the lab's network leads nowhere: its DHCP gives no router
             "memory": spec.memory,
             "processor_speed": PROCESSOR_SPEED,
             "free_disk": max(disks, default=0) >> 20,
