@@ -158,3 +158,10 @@ def test_everything_unknown_in_an_export_is_told_at_once(run: Run, tmp_path: Pat
         written = path.read_text(encoding="utf-8").splitlines()[number - 1][column - 1 :]
         assert written.startswith("<step ") and kind in written
     assert lines[-1] == "2 problems, nothing was started."
+
+
+@pytest.mark.parametrize("name", ["build-and-capture", "refresh"])
+def test_the_samples_that_touch_images_and_user_state_hold_in_the_simulator(run: Run, name: str) -> None:
+    told = run(ROOT / "scenarios" / f"{name}.yaml")
+    assert told.code == 0, told.out
+    assert read_record(told.reports / "latest").verdicts
