@@ -57,7 +57,8 @@ _STATE = "the run's saved state holds marks and times of its own run"
 
 #: Files whose bytes are noise, and why. That they are there, and where, is compared.
 _FILES = {
-    "*:\\*\\smsts.log": _LOG,
+    "c:\\*\\smsts.log": _LOG,
+    "*:\\smstslog\\smsts.log": _LOG,  # where the data path is on another volume
     "?:\\_smstasksequence\\tsenv.dat": _STATE,
     "c:\\windows\\boot\\efi\\bootmgfw.efi": _BUILT,
     "c:\\windows\\system32\\osdlab\\root.squashfs": _BUILT,
