@@ -32,6 +32,7 @@ from lab.judge.evidence import evidence
 from lab.judge.judging import judge
 from lab.judge.verdict import exit_code
 from lab.pe.images import client_package, ensure_pe, ensure_reference_image
+from lab.report.make import make_report
 from lab.report.progress import Progress
 from lab.report.summary import render_rich, render_total
 from lab.run.doctor import examine
@@ -139,6 +140,22 @@ def plan(settings: Settings, path: Path, form: str) -> int:
             OUT.print_json(json.dumps(resolved))
         else:
             _print_plan(loaded, resolved)
+    return EXIT_OK
+
+
+@osdlab.command()
+@click.argument("runs", nargs=-1, type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.option("--output", type=click.Path(path_type=Path, file_okay=False), metavar="DIR",
+              help="Where index.html goes.  [default: reports/html]")  # fmt: skip
+@click.pass_obj
+def report(settings: Settings, runs: tuple[Path, ...], output: Path | None) -> int:
+    """Build one HTML file from runs, with Allure.
+
+    RUNS are runs' folders, folders of such (the newest run of each scenario counts), or a folder that
+    'pytest --alluredir' wrote. Without any: the newest run of each scenario in reports/.
+    """
+    page = make_report(runs, settings, output=output, say=_say)
+    OUT.print(Text(str(page)))
     return EXIT_OK
 
 

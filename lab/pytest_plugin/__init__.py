@@ -43,14 +43,19 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(Environment(Path(config.option.allure_report_dir)), "osdlab-allure")
 
 
-@pytest.hookimpl(wrapper=True)
+@pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """What is told in words has no traceback, in no phase of an item."""
+    """What is told in words has no traceback, in no phase of an item. First of all: after allure-pytest."""
     report = yield
-    if call.excinfo is not None and isinstance(call.excinfo.value, ExpectationFailed | LabBroke):
+    if call.excinfo is None:
+        return report
+    told = isinstance(call.excinfo.value, ExpectationFailed | LabBroke)
+    if told:
         report.longrepr = str(call.excinfo.value)
+    if getattr(item.config.option, "allure_report_dir", None) and hasattr(item, "explain"):
+        item.explain(call.excinfo, report)
     return report
 
 

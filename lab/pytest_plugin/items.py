@@ -119,10 +119,19 @@ class ExpectationItem(pytest.Item):
 
     def _report(self, record: RunRecord) -> None:
         if getattr(self.config.option, "allure_report_dir", None):
-            from lab.pytest_plugin.allure import describe_run
+            from lab.pytest_plugin.allure import describe_verdict
 
-            held = record.error is None and record.verdicts[self._index].status == "held"
-            describe_run(self.config, record, whole=self._index == 0 or not held)
+            describe_verdict(self.config, record, self._index)
+
+    def explain(self, excinfo: ExceptionInfo[BaseException], report: pytest.TestReport) -> None:
+        """Tell Allure what the exception means; a bug of ours is none of the sequence's."""
+        from lab.pytest_plugin.allure import bug_message, explain
+
+        error = excinfo.value
+        if isinstance(error, ExpectationFailed | LabBroke | LabError):
+            explain(self.config, str(error))
+        elif isinstance(error, Exception):  # a skip and an interruption are none
+            explain(self.config, bug_message(error), report.longreprtext)
 
     def reportinfo(self) -> tuple[Path, int | None, str]:
         # pytest reads a last part that the item's id ends with as a dotted name; a clause is none.
