@@ -34,9 +34,20 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--fidelity", choices=("vm", "sim"), default="vm",
         help="vm: scenarios run on real virtual machines (default); sim: in the simulator",
     )  # fmt: skip
+    group.addoption(
+        "--vm-budget", metavar="DURATION",
+        help="of what starts real machines, as much as fits into this time ('25m'): the core always, the "
+        "rest in turns by the checkout's number of commits; what is left out is named",
+    )  # fmt: skip
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    if (text := config.getoption("vm_budget")) is not None:
+        if config.getoption("fidelity") != "vm":
+            raise pytest.UsageError("--vm-budget goes with --fidelity vm: the simulator takes no time")
+        from lab.pytest_plugin.budget import Budget
+
+        config.pluginmanager.register(Budget(config, text), "osdlab-budget")
     if getattr(config.option, "allure_report_dir", None):
         from lab.pytest_plugin.allure import Environment
 

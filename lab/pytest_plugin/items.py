@@ -20,6 +20,7 @@ from lab.judge.judging import judge
 from lab.judge.record import RunRecord
 from lab.pytest_plugin import ExpectationFailed, LabBroke
 from lab.report.summary import render_fault, render_verdict
+from lab.run.budget import USUAL, Candidate
 from lab.run.doctor import lacking
 from lab.run.front import run_scenario
 from lab.run.prepare import read_checked_sequence
@@ -73,6 +74,11 @@ class ScenarioFile(pytest.File):
                 told = "; ".join(f"{row.name}: {row.found} → {row.remedy}" for row in missing)
                 pytest.skip(f"this host cannot run it: {told}")
         return run_scenario(self._loaded, self._settings, fidelity=fidelity, say=print)
+
+    def candidate(self, name: str) -> Candidate:
+        """What ``--vm-budget`` has to know of it."""
+        scenario = self._loaded.scenario
+        return Candidate(name, scenario.takes or USUAL, scenario.core)
 
     def _shown(self) -> Path:
         """The file as the user would write it."""

@@ -37,7 +37,7 @@ def reports(tmp_path_factory: pytest.TempPathFactory) -> Path:
     red = folder.parent / "scenarios" / "red.yaml"
     red.parent.mkdir(exist_ok=True)
     shutil.copytree(ROOT / "scenarios" / "sequences", red.parent / "sequences", dirs_exist_ok=True)
-    red.write_text(sample.replace("result: failed\n", "result: success\n", 1))
+    red.write_text(sample.replace("Step 2: {result: failed, code: 2}", "Step 2: {result: failed, code: 3}"))
     done = osdlab(folder, "run", "scenarios/error-handling.yaml", red, "--fidelity", "sim")
     assert done.returncode == 1, done.stdout + done.stderr
     return folder
