@@ -60,7 +60,7 @@ def ensure_allure(cache: Path, say: Say) -> Path:
             hint="this needs the npm registry once; behind a proxy, see 'npm config'",
         )  # fmt: skip
 
-    return Store(cache).entry("allure", key, install)
+    return Store(cache, say).entry("allure", key, install)
 
 
 def build_html(results: Path, output: Path, *, cache: Path, title: str, say: Say) -> Path:

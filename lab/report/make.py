@@ -37,7 +37,7 @@ def make_report(paths: Iterable[Path], settings: Settings, *, output: Path | Non
             raise UsageError("give one folder of Allure results alone, or folders of runs")
         return build_html(results[0], target, cache=settings.cache, title=_TITLE, say=say)
     runs = _runs(folders, say)
-    with Store(settings.cache).scratch() as scratch:
+    with Store(settings.cache, say).scratch() as scratch:
         made = scratch / "results"
         made.mkdir()
         records = [record for run in runs if (record := write_run(run, made)) is not None]

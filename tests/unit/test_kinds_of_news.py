@@ -92,9 +92,8 @@ def category(message: str, status: str) -> str:
 def red(results: Path) -> list[tuple[str, str]]:
     """(message, status) of the tests that are not well."""
     found = [json.loads(path.read_text()) for path in results.glob("*-result.json")]
-    return [
-        (item["statusDetails"]["message"], item["status"]) for item in found if item["status"] != "passed"
-    ]
+    bad = [item for item in found if item["status"] != "passed"]
+    return [(item["statusDetails"]["message"], item["status"]) for item in bad]
 
 
 def test_osdlab_run_tells_them_apart_by_exit_code(
@@ -118,15 +117,8 @@ def test_osdlab_run_tells_them_apart_by_exit_code(
 
 
 def test_pytest_and_its_allure_results_tell_them_apart(kind: Kind, pytester: pytest.Pytester) -> None:
-    result = pytester.runpytest_inprocess(
-        "-p",
-        "lab.pytest_plugin",
-        "-p",
-        "no:cacheprovider",
-        "scenarios",
-        "--fidelity=sim",
-        "--alluredir=results",
-    )
+    options = ["-p", "lab.pytest_plugin", "-p", "no:cacheprovider", "--fidelity=sim", "--alluredir=results"]
+    result = pytester.runpytest_inprocess(*options, "scenarios")
     result.assert_outcomes(**kind.outcomes)
     results = pytester.path / "results"
     found = [json.loads(path.read_text()) for path in results.glob("*-result.json")]

@@ -68,22 +68,17 @@ def test_nothing_is_lost_and_the_rest_never_breaks_the_budget(
     assert all(item in chosen.taken for item in given_ if item.core)
     if any(not item.core for item in chosen.taken):
         assert makespan([chosen.estimate(item) for item in chosen.taken], lanes) <= budget
+    core = [item for item in chosen.taken if item.core]
+    turns = [
+        choose(given_, budget=budget, lanes=lanes, factor=factor, turn=number)
+        for number in range(chosen.batches)
+    ]
     for item in given_:  # whatever there is room for has its turn
-        alone = makespan(
-            [chosen.estimate(other) for other in (*chosen.taken[: sum(i.core for i in given_)], item)], lanes
-        )
-        turns = (
-            choose(given_, budget=budget, lanes=lanes, factor=factor, turn=n) for n in range(chosen.batches)
-        )
+        alone = makespan([chosen.estimate(other) for other in (*core, item)], lanes)
         if item.core or alone <= budget:
             assert any(item in one.taken for one in turns)
 
 
 def test_times_in_words() -> None:
-    assert [minutes(value) for value in (0, 40, 60, 150, 1500)] == [
-        "0 s",
-        "40 s",
-        "1 min",
-        "2 min 30 s",
-        "25 min",
-    ]
+    told = {0: "0 s", 40: "40 s", 60: "1 min", 150: "2 min 30 s", 1500: "25 min"}
+    assert {seconds: minutes(seconds) for seconds in told} == told
