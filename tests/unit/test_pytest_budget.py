@@ -34,7 +34,7 @@ Run = Callable[..., pytest.RunResult]
 
 @pytest.fixture
 def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Four scenarios, one of them core, and a file of tests; where a machine is asked for, the simulator runs."""
+    """Four scenarios, one of them core, and a file of tests; machines are simulated ones."""
     for name in ("REPORTS", "CACHE"):
         monkeypatch.setenv(f"OSDLAB_{name}", str(pytester.path / name.lower()))
         (pytester.path / name.lower()).mkdir()
@@ -61,12 +61,13 @@ def test_what_fits_runs_and_what_is_left_out_is_named(run: Run) -> None:
     result = run("--vm-budget", "12m", "-rs", "-v")
     result.assert_outcomes(passed=7, deselected=4)
     result.stdout.fnmatch_lines(
-        ["VM budget 12 min, 1 lane, host factor 1, turn 1: batch 2 of 3; 3 to run in about 11 min, 2 left out",
+        ["VM budget 12 min, 1 lane, *, turn 1: batch 2 of 3; 3 to run in about 12 min, 2 left out",
          "  runs      scenarios/z.yaml  about 4 min, core",
          "  runs      scenarios/c.yaml  about 4 min, its turn",
-         "  runs      scenarios/b.yaml  about 3 min, its turn",
+         "  runs      scenarios/a.yaml  about 4 min, its turn",
          "  left out  test_machines.py  its turn comes in 1 commit",
-         "  left out  scenarios/a.yaml  its turn comes in 2 commits"]
+         "  left out  scenarios/b.yaml  its turn comes in 2 commits",
+         "test_others.py::test_other PASSED*", "scenarios/z.yaml::*", "scenarios/c.yaml::*"]
     )  # fmt: skip
 
 
