@@ -227,7 +227,7 @@ def _within(
         _say(line)
     for item in choice.taken:
         if not item.core and clock.now() - begin + choice.estimate(item) > budget:
-            _say(f"NOT RUN: {item.name}: the VM budget has no room for it any more")
+            _say(f"NOT RUN  {item.name}: the VM budget has no room for it any more")
             continue
         yield known[item]
 
