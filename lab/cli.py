@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -18,6 +18,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from lab.clock import SystemClock
 from lab.errors import (
     EXIT_BUG,
     EXIT_INTERRUPTED,
@@ -32,12 +33,16 @@ from lab.judge.evidence import evidence
 from lab.judge.judging import judge
 from lab.judge.verdict import exit_code
 from lab.pe.images import client_package, ensure_pe, ensure_reference_image
+from lab.report.make import make_report
 from lab.report.progress import Progress
 from lab.report.summary import render_rich, render_total
+from lab.run.budget import USUAL, Candidate, choose
 from lab.run.doctor import examine
 from lab.run.front import run_scenario
 from lab.run.prepare import check_content, make_plan, read_checked_sequence
+from lab.run.turn import commit_count, host_factor
 from lab.scenario.commandline import command_line_scenario
+from lab.scenario.fields import duration
 from lab.scenario.loader import LoadedScenario, load_scenarios
 from lab.scenario.schema import Scenario, Template
 from lab.sequence.variables import Variables
@@ -76,6 +81,8 @@ def osdlab(context: click.Context) -> None:
               help="vm: a real virtual machine; sim: the simulator.")  # fmt: skip
 @click.option("--keep", type=click.Choice(["on-failure", "always"]), default="on-failure", show_default=True,
               help="When to keep the machines' disks.  [env: OSDLAB_KEEP_DISKS]")  # fmt: skip
+@click.option("--vm-budget", metavar="DURATION",
+              help="As many as fit into this time ('25m'); the others are named.")  # fmt: skip
 @click.option("-v", "--verbose", is_flag=True, help="Show every expectation, not only those that failed.")
 @click.pass_obj
 def run(
@@ -87,6 +94,7 @@ def run(
     variable: tuple[str, ...],
     fidelity: Literal["vm", "sim"],
     keep: str,
+    vm_budget: str | None,
     verbose: bool,
 ) -> int:
     """Run scenarios (files, or folders of them), or a task sequence alone, and judge them."""
@@ -109,7 +117,7 @@ def run(
         ]  # fmt: skip
     _check_all(scenarios)
     records = []
-    for loaded in scenarios:
+    for loaded in _within(vm_budget, scenarios, settings, fidelity):
         with Progress(ERR, loaded.title, template=loaded.scenario.machine) as progress:
             record = run_scenario(loaded, settings, progress.on_event, fidelity=fidelity, say=_say)
         OUT.print(render_rich(record, width=_width(), verbose=verbose))
@@ -139,6 +147,22 @@ def plan(settings: Settings, path: Path, form: str) -> int:
             OUT.print_json(json.dumps(resolved))
         else:
             _print_plan(loaded, resolved)
+    return EXIT_OK
+
+
+@osdlab.command()
+@click.argument("runs", nargs=-1, type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.option("--output", type=click.Path(path_type=Path, file_okay=False), metavar="DIR",
+              help="Where index.html goes.  [default: reports/html]")  # fmt: skip
+@click.pass_obj
+def report(settings: Settings, runs: tuple[Path, ...], output: Path | None) -> int:
+    """Build one HTML file from runs, with Allure.
+
+    RUNS are runs' folders, folders of such (the newest run of each scenario counts), or a folder that
+    'pytest --alluredir' wrote. Without any: the newest run of each scenario in reports/.
+    """
+    page = make_report(runs, settings, output=output, say=_say)
+    OUT.print(Text(str(page)))
     return EXIT_OK
 
 
@@ -175,6 +199,37 @@ def schema(what: str) -> int:
     """Print the JSON Schema of a file, for editors."""
     OUT.print_json(json.dumps(json_schema(Scenario if what == "scenario" else Template)))
     return EXIT_OK
+
+
+def _within(
+    text: str | None, scenarios: list[LoadedScenario], settings: Settings, fidelity: str
+) -> Iterator[LoadedScenario]:
+    """Those of the scenarios that the budget has room for, one after the other; it says which and why."""
+    if text is None:
+        yield from scenarios
+        return
+    if fidelity != "vm":
+        raise click.UsageError("--vm-budget goes with --fidelity vm: the simulator takes no time.")
+    try:
+        budget = duration(text)
+    except ValueError as error:
+        raise click.UsageError(f"--vm-budget: {error}") from error
+    known = {}
+    for loaded in scenarios:
+        own = loaded.scenario
+        known[Candidate(str(loaded.path), own.takes or USUAL, own.core)] = loaded
+    clock = SystemClock()
+    begin = clock.now()
+    choice = choose(
+        known, budget=budget, lanes=1, factor=host_factor(settings), turn=commit_count(settings.project)
+    )
+    for line in choice.lines():
+        _say(line)
+    for item in choice.taken:
+        if not item.core and clock.now() - begin + choice.estimate(item) > budget:
+            _say(f"NOT RUN  {item.name}: the VM budget has no room for it any more")
+            continue
+        yield known[item]
 
 
 def _pairs(option: str, values: Iterable[str]) -> dict[str, str]:

@@ -43,7 +43,7 @@ HOMES: dict[str, frozenset[str]] = {
     "_pytest": frozenset({"pytest_plugin"}),
     "xdist": frozenset({"pytest_plugin"}),
     "allure": frozenset({"pytest_plugin"}),
-    "allure_commons": frozenset({"pytest_plugin"}),
+    "allure_commons": frozenset({"pytest_plugin", "report"}),
 }
 #: Rooms that run in the guest or must stay pure: the standard library only.
 STANDARD_LIBRARY_ONLY = frozenset({"errors", "clock", "timeline", "sequence", "guest"})

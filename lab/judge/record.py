@@ -34,7 +34,7 @@ class RunRecord:
     started     ISO 8601 UTC time of the first event, or ""; seconds: how long the run took on the wall clock
     machines    names, in the order of their first event
     counts      effects by how they came about: real, modelled, doubled, recorded
-    error       what broke the lab: {"message", "hint", "seq"}, or None
+    error       what broke the lab: {"message", "hint", "seq"}, or None; with "bug": true a bug of ours
     accelerator {"choice", "reason", "factor"}, or {} when nothing was accelerated
     """
 
@@ -95,9 +95,10 @@ def build_record(
     fidelity: str,
     fault: LabError | None = None,
     seconds: float | None = None,
+    bug: str = "",
 ) -> RunRecord:
     """Judge a run. ``fault`` is what broke the lab, if something did; ``seconds`` the time it took
-    (the timeline's own, when not given)."""
+    (the timeline's own, when not given); ``bug`` a bug of ours, in its own words."""
     found = evidence(events, finals)
     verdicts = tuple(judge(loaded.expectations, found))
     accelerator: Mapping[str, Any] = {}
@@ -111,7 +112,7 @@ def build_record(
         path=str(loaded.path),
         template=loaded.scenario.machine,
         fidelity=fidelity,
-        outcome=outcome(verdicts, found, fault),
+        outcome=Outcome.ERROR if bug else outcome(verdicts, found, fault),
         verdicts=verdicts,
         counts=found.counts,
         machines=tuple(dict.fromkeys(event.machine for event in events if event.machine)),
@@ -120,10 +121,20 @@ def build_record(
         events=len(events),
         rules=loaded.scenario.rules,
         severity=loaded.scenario.severity,
-        error=_error(found, fault),
+        error=_bug(bug) if bug else _error(found, fault),
         accelerator=accelerator,
         arguments=loaded.arguments,
     )
+
+
+def _bug(bug: str) -> dict[str, Any]:
+    message = f"A bug of osdlab, not of the sequence: {bug}"
+    return {
+        "message": message,
+        "hint": "the traceback is in crash.txt, beside run.json",
+        "seq": 0,
+        "bug": True,
+    }
 
 
 def _error(found: Evidence, fault: LabError | None) -> dict[str, Any] | None:

@@ -126,7 +126,7 @@ def refresh_lock(cache: Path, say: Say = print, sources: Sources | None = None) 
 
 def _parts(cache: Path, say: Say, sources: Sources) -> tuple[Store, Recipe, Rootfs, Bundle, str]:
     """What every image is made of, and the content key of all of it together."""
-    store = Store(cache / "pe")
+    store = Store(cache / "pe", say)
     recipe = read_recipe(sources.recipe)
     root, root_key = _ensure_rootfs(store, recipe, say, sources)
     code = bundles.read_sources(sources.package)

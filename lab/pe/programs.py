@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
+import signal
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from lab.errors import LabFault
+from lab.errors import LabFault, PhaseTimeout
 
 #: Program -> Debian package that has it. All else the build uses comes out of the locked packages.
 NEEDED = {"apt-get": "apt", "apt-cache": "apt", "dpkg-deb": "dpkg"}
+
+#: Seconds that the longest of them may take: packages that come over a slow line.
+LONGEST = 1800.0
 
 
 def missing_tools() -> list[str]:
@@ -37,30 +42,52 @@ def run(
     text_in: str | None = None,
     check: bool = True,
     hint: str = "",
+    seconds: float = LONGEST,
 ) -> str:
     """Run a program to its end and give its standard output.
 
     ``what`` says what it was for; ``environment`` replaces the inherited one. Raises LabFault with the
-    last lines it said when it cannot be started or, with ``check``, ends with another code than 0.
+    last lines it said when it cannot be started or, with ``check``, ends with another code than 0;
+    PhaseTimeout when it takes longer than ``seconds``, and ends it and what it started.
     """
     try:
-        done = subprocess.run(
+        process = subprocess.Popen(
             [str(part) for part in command],
             cwd=cwd,
             env={**os.environ, "LC_ALL": "C"} if environment is None else dict(environment),
-            input=text_in,
-            stdin=subprocess.DEVNULL if text_in is None else None,
-            capture_output=True,
+            stdin=subprocess.DEVNULL if text_in is None else subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             encoding="utf-8",
             errors="replace",
+            process_group=0,  # what it starts itself is ended with it
         )
     except OSError as error:
         raise LabFault(f"{what}: {command[0]} cannot be started: {error}", causes=[error]) from error
-    if check and done.returncode != 0:
-        said = (done.stderr.strip() or done.stdout.strip()).splitlines()[-8:]
-        message = f"{what}: {Path(command[0]).name} ended with {done.returncode}: {' | '.join(said)}"
+    out, err = _communicate(process, text_in, seconds, f"{what}: {Path(command[0]).name} to end")
+    if check and process.returncode != 0:
+        said = (err.strip() or out.strip()).splitlines()[-8:]
+        message = f"{what}: {Path(command[0]).name} ended with {process.returncode}: {' | '.join(said)}"
         raise LabFault(message, hint=hint)
-    return done.stdout
+    return out
+
+
+def _communicate(
+    process: subprocess.Popen[str], text_in: str | None, seconds: float, waited_for: str
+) -> tuple[str, str]:
+    """Both outputs, whole. Whatever goes wrong, the program and what it started are gone afterwards."""
+    try:
+        return process.communicate(text_in, timeout=seconds)
+    except subprocess.TimeoutExpired as error:
+        said = error.stderr or error.stdout or b""
+        last = said.decode("utf-8", "replace") if isinstance(said, bytes) else said
+        tail = " | ".join(last.strip().splitlines()[-3:])
+        raise PhaseTimeout(waited_for, seconds=seconds, last_seen=tail) from error
+    finally:
+        if process.poll() is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
 
 
 class PackageTree:

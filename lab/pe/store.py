@@ -10,7 +10,12 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
+from lab.clock import Clock, SystemClock, wait_until
+
+#: Seconds that another lab's build of the same thing is waited for: a slow host with a slow line.
+PATIENCE = 3600.0
 #: An entry that nobody asked for in this many seconds may be removed when a newer one is built.
 IDLE_SECONDS = 4 * 3600
 KEPT = 3
@@ -19,15 +24,33 @@ KEPT = 3
 class Store:
     """Folders below ``root``, each complete or not there at all; safe for several processes at once."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(
+        self, root: Path, say: Callable[[str], None] = lambda text: None, *, clock: Clock | None = None
+    ) -> None:
         self.root = root
+        self._say = say
+        self._clock = clock or SystemClock()
         root.mkdir(parents=True, exist_ok=True)
 
     @contextmanager
     def locked(self, name: str) -> Iterator[None]:
-        """Hold the lock ``name`` over all processes. The kernel releases it when its holder dies."""
-        with open(self.root / f".{name}.lock", "w") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
+        """Hold the lock ``name`` over all processes. The kernel releases it when its holder dies.
+
+        Says once that it waits. Raises PhaseTimeout when another process held it for PATIENCE seconds.
+        """
+        path = self.root / f".{name}.lock"
+        with path.open("w") as file:
+            if not _lock(file):
+                self._say(f"another osdlab builds '{name}' in {self.root}; waiting for it to end")
+                wait_until(
+                    lambda: _lock(file),
+                    waited_for=f"another osdlab to end its build of '{name}'",
+                    seconds=PATIENCE,
+                    clock=self._clock,
+                    last_seen=lambda: f"its lock on {path}",
+                    every=0.5,
+                    hint="'fuser' on that file names the process that holds it",
+                )
             yield
 
     def has(self, kind: str, key: str) -> bool:
@@ -66,6 +89,14 @@ class Store:
         for path in others[KEPT - 1 :]:
             if time.time() - path.stat().st_mtime > IDLE_SECONDS:
                 remove(path)
+
+
+def _lock(file: IO[str]) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def remove(path: Path) -> None:

@@ -34,23 +34,39 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--fidelity", choices=("vm", "sim"), default="vm",
         help="vm: scenarios run on real virtual machines (default); sim: in the simulator",
     )  # fmt: skip
+    group.addoption(
+        "--vm-budget", metavar="DURATION",
+        help="of what starts real machines, as much as fits into this time ('25m'): the core always, the "
+        "rest in turns by the checkout's number of commits; what is left out is named",
+    )  # fmt: skip
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    if (text := config.getoption("vm_budget")) is not None:
+        if config.getoption("fidelity") != "vm":
+            raise pytest.UsageError("--vm-budget goes with --fidelity vm: the simulator takes no time")
+        from lab.pytest_plugin.budget import Budget
+
+        config.pluginmanager.register(Budget(config, text), "osdlab-budget")
     if getattr(config.option, "allure_report_dir", None):
         from lab.pytest_plugin.allure import Environment
 
         config.pluginmanager.register(Environment(Path(config.option.allure_report_dir)), "osdlab-allure")
 
 
-@pytest.hookimpl(wrapper=True)
+@pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """What is told in words has no traceback, in no phase of an item."""
+    """What is told in words has no traceback, in no phase of an item. First of all: after allure-pytest."""
     report = yield
-    if call.excinfo is not None and isinstance(call.excinfo.value, ExpectationFailed | LabBroke):
+    if call.excinfo is None:
+        return report
+    told = isinstance(call.excinfo.value, ExpectationFailed | LabBroke)
+    if told:
         report.longrepr = str(call.excinfo.value)
+    if getattr(item.config.option, "allure_report_dir", None) and hasattr(item, "explain"):
+        item.explain(call.excinfo, report)
     return report
 
 

@@ -20,6 +20,7 @@ from lab.judge.judging import judge
 from lab.judge.record import RunRecord
 from lab.pytest_plugin import ExpectationFailed, LabBroke
 from lab.report.summary import render_fault, render_verdict
+from lab.run.budget import USUAL, Candidate
 from lab.run.doctor import lacking
 from lab.run.front import run_scenario
 from lab.run.prepare import read_checked_sequence
@@ -74,6 +75,11 @@ class ScenarioFile(pytest.File):
                 pytest.skip(f"this host cannot run it: {told}")
         return run_scenario(self._loaded, self._settings, fidelity=fidelity, say=print)
 
+    def candidate(self, name: str) -> Candidate:
+        """What ``--vm-budget`` has to know of it."""
+        scenario = self._loaded.scenario
+        return Candidate(name, scenario.takes or USUAL, scenario.core)
+
     def _shown(self) -> Path:
         """The file as the user would write it."""
         here = self.config.invocation_params.dir
@@ -119,10 +125,19 @@ class ExpectationItem(pytest.Item):
 
     def _report(self, record: RunRecord) -> None:
         if getattr(self.config.option, "allure_report_dir", None):
-            from lab.pytest_plugin.allure import describe_run
+            from lab.pytest_plugin.allure import describe_verdict
 
-            held = record.error is None and record.verdicts[self._index].status == "held"
-            describe_run(self.config, record, whole=self._index == 0 or not held)
+            describe_verdict(self.config, record, self._index)
+
+    def explain(self, excinfo: ExceptionInfo[BaseException], report: pytest.TestReport) -> None:
+        """Tell Allure what the exception means; a bug of ours is none of the sequence's."""
+        from lab.pytest_plugin.allure import bug_message, explain
+
+        error = excinfo.value
+        if isinstance(error, ExpectationFailed | LabBroke | LabError):
+            explain(self.config, str(error))
+        elif isinstance(error, Exception):  # a skip and an interruption are none
+            explain(self.config, bug_message(error), report.longreprtext)
 
     def reportinfo(self) -> tuple[Path, int | None, str]:
         # pytest reads a last part that the item's id ends with as a dotted name; a clause is none.

@@ -2,11 +2,29 @@
 
 from __future__ import annotations
 
+import errno
 import traceback
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from lab.errors import LabError, LabFault, PhaseTimeout
+
+#: What a system says when there is no room left to write.
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
+
+
+def as_fault(error: BaseException, *folders: Path) -> LabFault | None:
+    """The lab's fault that an error of the system stands for: a disk without room is no bug of ours. None
+    when it is something else. ``folders``: what was being written to, where the error names no file."""
+    if not isinstance(error, OSError) or error.errno not in _NO_ROOM:
+        return None
+    place = str(error.filename or " or ".join(f"'{folder}'" for folder in folders) or "what it writes to")
+    return LabFault(
+        f"the disk is full: nothing more can be written to {place}",
+        hint="make room there, or set OSDLAB_REPORTS and OSDLAB_CACHE to folders of another disk",
+        causes=(error,),
+    )
 
 
 def error_message(error: BaseException) -> dict[str, Any]:

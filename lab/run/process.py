@@ -22,7 +22,7 @@ from typing import IO, Any
 from lab.clock import SystemClock
 from lab.errors import EXIT_INTERRUPTED, LabError
 from lab.network import inside
-from lab.run.messages import error_message
+from lab.run.messages import as_fault, error_message
 from lab.run.plan import RunPlan
 from lab.run.world import World
 from lab.timeline import Event, Timeline
@@ -91,17 +91,19 @@ def main() -> int:
     os.dup2(2, 1)
     stop, over = threading.Event(), threading.Event()
     error: BaseException | None = None
+    folders: tuple[Path, ...] = ()
     try:
         line = sys.stdin.buffer.readline()
         if not line.endswith(b"\n"):
             return EXIT_INTERRUPTED  # the front died while it wrote
         plan = RunPlan.from_json(json.loads(line))
+        folders = (plan.folder, plan.cache)
         places = enter_sandbox(plan)
         watch_lifeline(sys.stdin.buffer, stop, over)
         work(plan, places, outbox, stop)
     except Exception as raised:  # reported to the front, which decides what it means
-        error = raised
-        if not isinstance(raised, LabError):
+        error = as_fault(raised, *folders) or raised
+        if not isinstance(error, LabError):
             traceback.print_exc()
     outbox.send({"kind": "done", "error": error_message(error) if error else None})
     outbox.close()

@@ -18,11 +18,18 @@ __all__ = ["RunRecord", "make_record", "read_events", "read_final_states", "upda
 
 
 def make_record(
-    folder: Path, loaded: LoadedScenario, *, fidelity: str, fault: LabError | None, seconds: float | None
+    folder: Path,
+    loaded: LoadedScenario,
+    *,
+    fidelity: str,
+    fault: LabError | None,
+    seconds: float | None,
+    bug: str = "",
 ) -> RunRecord:
     """Judge what the folder holds (timeline, final states) and write run.json.
 
-    ``seconds``: what the run took on the wall clock, set-up included. Raises LabFault when it cannot be
+    ``seconds``: what the run took on the wall clock, set-up included; ``bug``: the last line of a bug's
+    traceback. Raises LabFault when it cannot be
     written.
     """
     record = build_record(
@@ -34,6 +41,7 @@ def make_record(
         fidelity=fidelity,
         fault=fault,
         seconds=seconds,
+        bug=bug,
     )
     write_record(folder, record)
     return record

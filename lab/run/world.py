@@ -6,6 +6,7 @@ Each thing made pushes its own end at once, so that leaving the ``with`` block t
 from __future__ import annotations
 
 import json
+import os
 import sys
 import threading
 from collections.abc import Callable
@@ -34,6 +35,8 @@ from lab.timeline import Timeline
 
 _HTTP_PORT = 80
 _READY = 20.0
+#: How much a busy host may stretch the limits; beyond, a stall would be told too late.
+_BUSIEST = 4.0
 
 
 class World:
@@ -129,6 +132,7 @@ class World:
         found = probe(self._plan.cache)
         if self._plan.accelerator != "auto" and self._plan.accelerator != found.choice:
             found = replace(found, choice=self._plan.accelerator, reason=f"asked for; {found.reason}")
+        found = for_busy_host(found, os.getloadavg()[0] / len(os.sched_getaffinity(0)))
         self._timeline.append(
             "lab", "accelerator", choice=found.choice, reason=found.reason, factor=found.factor,
             measured=found.measured,
@@ -232,6 +236,14 @@ class World:
             raise LabFault(f"{data['name']} ended with code {data['code']} at its start: {data['tail']}")
         self._inbox.put(seen)
         return False
+
+
+def for_busy_host(found: Accelerator, load: float) -> Accelerator:
+    """The accelerator as it is while the host has other work: limits grow with its ``load`` (processes that
+    want to run, per core) when the run begins, at most fourfold."""
+    busy = round(min(max(1.0, load), _BUSIEST), 2)
+    measured = {**found.measured, "load per core": round(load, 2)}
+    return replace(found, factor=round(found.factor * busy, 2), measured=measured)
 
 
 def _sent_to(tap: str) -> int:

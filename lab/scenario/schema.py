@@ -127,6 +127,10 @@ class Scenario(Model):
     rules: tuple[str, ...] = ()
     severity: Literal["blocker", "critical", "normal", "minor", "trivial"] = "normal"
     limits: Limits = Limits()
+    takes: Duration | None = None
+    """how long a run on a real machine usually takes, on the probe's reference host; for --vm-budget"""
+    core: Flag = False
+    """--vm-budget never leaves it out"""
     expect: Expect
 
     @field_validator("variables", "content")

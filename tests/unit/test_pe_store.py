@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from lab.clock import VirtualClock
+from lab.errors import PhaseTimeout
 from lab.pe.store import IDLE_SECONDS, KEPT, Store
 
 
@@ -52,3 +54,20 @@ def test_entries_nobody_asked_for_long_are_forgotten_but_the_newest(tmp_path: Pa
         os.utime(place, (place.stat().st_mtime - age,) * 2)
     store.entry("boot", "f" * 64, lambda folder: None)
     assert sorted(path.name[0] for path in (tmp_path / "boot").iterdir()) == ["3", "4", "f"]
+
+
+def test_a_build_of_another_lab_is_waited_for_aloud_and_not_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lab.pe.store.PATIENCE", 30.0)
+    said: list[str] = []
+    ours = Store(tmp_path, said.append, clock=VirtualClock())
+    with (
+        Store(tmp_path).locked("root"),
+        pytest.raises(PhaseTimeout, match=r"waited 30 s for another osdlab to end its build of 'root'"),
+        ours.locked("root"),
+    ):
+        pass
+    assert said == [f"another osdlab builds 'root' in {tmp_path}; waiting for it to end"]
+    with ours.locked("root"):
+        assert len(said) == 1

@@ -10,7 +10,7 @@ from lab.run.compare import run_differences, run_fingerprint
 from lab.timeline import read_timeline
 from tests.vm.conftest import ROOT, osdlab_run
 
-pytestmark = [pytest.mark.vm, pytest.mark.matrix]
+pytestmark = [pytest.mark.vm(takes="7m"), pytest.mark.matrix]
 
 
 @pytest.mark.parametrize("name", ["bare-metal-bios", "restart-to-pe-bios"])
