@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 from lab.errors import LabError, UsageError
 from lab.pytest_plugin import LabBroke
 from lab.pytest_plugin.machine import Machine, Run
+from lab.pytest_plugin.showing import status_line
 from lab.report.summary import render_fault
 from lab.run.doctor import lacking
 from lab.run.front import run_scenario
@@ -30,6 +32,7 @@ class Lab:
         self._settings = Settings.from_environment()
         self._made: list[LiveRun | SimulatedRun] = []
         self._failed = session.testsfailed
+        self._shown = ExitStack()
 
     @property
     def fidelity(self) -> str:
@@ -60,14 +63,14 @@ class Lab:
             templates=self._settings.vm_templates,
         )  # fmt: skip
         holds = (hold_before,) if isinstance(hold_before, str) else tuple(hold_before)
+        follow = self._shown.enter_context(status_line(self._config))
         live: LiveRun | SimulatedRun
         if self.fidelity == "sim":
-            live = SimulatedRun(loaded, self._settings)
+            live = SimulatedRun(loaded, self._settings, follow)
         else:
             need_host(loaded, self._settings)
-            live = LiveRun(loaded, self._settings, holds=holds, say=print)
-        live.__enter__()
-        self._made.append(live)
+            live = LiveRun(loaded, self._settings, follow, holds=holds, say=print)
+        self._made.append(live.__enter__())
         return Machine(live)
 
     def close(self) -> None:
@@ -79,6 +82,7 @@ class Lab:
                 self._made.pop().close(keep_disks=red or self._settings.keep_disks)
             except LabError as error:
                 broke.append(error)
+        self._shown.close()
         if broke:
             raise broke[0]
 
@@ -105,7 +109,8 @@ def run_file(name: str | Path, request: pytest.FixtureRequest) -> Run:
     fidelity = request.config.getoption("fidelity")
     if fidelity == "vm":
         need_host(loaded, settings)
-    record = run_scenario(loaded, settings, fidelity=fidelity, say=print)
+    with status_line(request.config) as follow:
+        record = run_scenario(loaded, settings, follow, fidelity=fidelity, say=print)
     if record.error is not None:
         raise LabBroke(render_fault(record, width=100))
     return Run(read_events(Path(record.folder)), record)

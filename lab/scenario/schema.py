@@ -124,6 +124,14 @@ class Scenario(Model):
             raise BadValue("the scenario has no title")
         return self
 
+    @model_validator(mode="after")
+    def _secrets_are_not_told(self) -> Scenario:
+        told = {name.casefold() for name in self.expect.variables}
+        for name in self.secrets:
+            if name.casefold() in told:
+                raise BadValue(f"variable {quoted(name)} is secret: nobody sees what it is at the end")
+        return self
+
 
 class DiskTemplate(Model):
     size: Size
