@@ -20,6 +20,8 @@ _OTHER_FOLDERS = frozenset({"sites", "sequences"})
 _SCENARIO = re.compile(r"^\ufeff?(['\"]?)scenario\1\s*:", re.MULTILINE)
 #: How much of a file is looked at, in characters.
 _LOOK = 64 * 1024
+#: The fixtures that make machines.
+_BENCHES = ("lab", "lab_module")
 #: Set in the report of an item under which the lab broke.
 _LAB_BROKE = "osdlab_lab_broke"
 
@@ -56,6 +58,11 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """What is told in words has no traceback; the lab's trouble is an error in every phase of an item."""
     report = yield
+    if report.failed:
+        for bench in (getattr(item, "funcargs", {}).get(name) for name in _BENCHES):
+            report.sections += [
+                ("the machine's evidence", str(folder)) for folder in getattr(bench, "folders", ())
+            ]
     if call.excinfo is not None:
         if isinstance(call.excinfo.value, ExpectationFailed | LabBroke):
             report.longrepr = str(call.excinfo.value)

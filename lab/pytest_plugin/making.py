@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from lab.errors import LabError, UsageError
+from lab.errors import UsageError
 from lab.pytest_plugin import LabBroke
 from lab.pytest_plugin.machine import Machine, Run
 from lab.pytest_plugin.showing import status_line
@@ -33,6 +33,8 @@ class Lab:
         self._made: list[LiveRun | SimulatedRun] = []
         self._failed = session.testsfailed
         self._shown = ExitStack()
+        #: Where the evidence of each machine made is.
+        self.folders: list[Path] = []
 
     @property
     def fidelity(self) -> str:
@@ -71,16 +73,17 @@ class Lab:
             need_host(loaded, self._settings)
             live = LiveRun(loaded, self._settings, follow, holds=holds, say=print)
         self._made.append(live.__enter__())
+        self.folders.append(shown(live.folder, self._config))
         return Machine(live)
 
     def close(self) -> None:
         """End every machine. Disks are kept when a test failed meanwhile. Raises what broke."""
-        broke: list[LabError] = []
+        broke: list[Exception] = []
         red = self._session.testsfailed > self._failed
         while self._made:
             try:
                 self._made.pop().close(keep_disks=red or self._settings.keep_disks)
-            except LabError as error:
+            except Exception as error:  # the others must end all the same
                 broke.append(error)
         self._shown.close()
         if broke:

@@ -81,7 +81,11 @@ def test_it(lab):
 """)
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(
-        ["*waited for step 'Never' to begin; the sequence ended before: failed at step 'Break', 0x*"]
+        [
+            "*waited for step 'Never' to begin; the sequence ended before: failed at step 'Break', 0x*",
+            "*the machine's evidence*",
+            "reports/*-test-it-sim",
+        ]
     )
 
 
