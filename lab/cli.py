@@ -140,7 +140,7 @@ def plan(settings: Settings, path: Path, form: str) -> int:
         check_content(loaded, sequence)
         resolved = make_plan(loaded, settings, settings.reports / "(planned)", sequence, _say).to_json()
         for machine in resolved["machines"]:
-            known = Variables(machine["policy"]["variables"])
+            known = Variables(machine["policy"]["variables"], loaded.scenario.secrets)
             shown = {name: known.shown(name) for name in machine["policy"]["variables"]}
             machine["policy"] = {**machine["policy"], "variables": shown}
         if form == "json":

@@ -91,6 +91,7 @@ class Agent:
         self._drives = {"X:": "/x"}
         self._volumes: Volumes = Volumes(self._runner, self._clock, self._drives)
         self._performer: LabPe | None = None
+        self._holds: set[str] = set()
         self.stay = False
 
     def run(self) -> None:
@@ -107,18 +108,22 @@ class Agent:
     def leave(self) -> None:
         """Power off, or wait for the host to say so."""
         if self.stay:
-            from lab.clock import Deadline
-
-            deadline = Deadline(STAY_LIMIT, self._clock)
-            while not deadline.passed():
-                operation = self._link.receive(min(60.0, deadline.left()))
-                if operation and operation.get("op") == "power-off":
-                    break
-                if operation is None:
-                    self._clock.pause(0.2)
+            self._await("power-off")
         from lab.guest.labpe import go_down
 
         go_down("poweroff", self._volumes, self._runner)
+
+    def _await(self, wanted: str) -> None:
+        """Until the host sends this operation."""
+        from lab.clock import Deadline
+
+        deadline = Deadline(STAY_LIMIT, self._clock)
+        while not deadline.passed():
+            operation = self._link.receive(min(60.0, deadline.left()))
+            if operation and operation.get("op") == wanted:
+                break
+            if operation is None:
+                self._clock.pause(0.2)
 
     def _run_in_pe(self) -> None:
         from lab.sequence.effects import Effect, Restart
@@ -160,6 +165,11 @@ class Agent:
         from lab.sequence import codec
 
         self.stay = policy.get("at_end", "power-off") == "stay"
+        self._holds = set(policy.get("holds", ()))
+        if policy.get("ssh"):
+            from lab.guest.remote import open_door
+
+            self._link.send("ssh", {"host_key": open_door(policy["ssh"], self._runner)})
         place = Place()
         self._performer = LabPe(
             self._phase,
@@ -263,6 +273,10 @@ class Agent:
         self._screen.take(kind, data)
         if kind == "instruction":
             print(f"osdlab agent: {data['pointer']:3} {data['name']}", flush=True)
+            if data["name"] in self._holds:
+                self._holds.remove(data["name"])
+                self._link.send("held", {"step": data["name"]})
+                self._await("go-on")
 
     def _announce(self, phase: str) -> None:
         self._link.send("phase", {"name": phase})

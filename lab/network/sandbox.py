@@ -48,9 +48,11 @@ def start_sandbox(
     stderr: IO[bytes] | int,
     environment: Mapping[str, str] | None = None,
     cwd: Path | None = None,
+    hand_down: Sequence[int] = (),
 ) -> subprocess.Popen[bytes]:
     """Start the command of ``sandbox_command`` with pipes on its standard input and output.
 
+    ``hand_down``: open files that the lab process gets under the same numbers.
     In a session of its own, so that a Ctrl-C at the terminal reaches the front alone. Call it from the main
     thread: the kernel sends the parent-death signal when the *thread* that forked ends. Raises LabFault when
     the program cannot be started, RuntimeError when called from another thread.
@@ -68,6 +70,7 @@ def start_sandbox(
             env=None if environment is None else dict(environment),
             cwd=cwd,
             start_new_session=True,
+            pass_fds=hand_down,
         )
     except OSError as error:
         raise LabFault(

@@ -12,12 +12,18 @@ from typing import Any
 
 import pytest
 
+from lab.errors import LabError
+
 #: Folders below a folder of scenarios that hold something else (lab.scenario.loader has the same).
 _OTHER_FOLDERS = frozenset({"sites", "sequences"})
 #: A scenario is known by its first key, wherever it lies.
 _SCENARIO = re.compile(r"^\ufeff?(['\"]?)scenario\1\s*:", re.MULTILINE)
 #: How much of a file is looked at, in characters.
 _LOOK = 64 * 1024
+#: The fixtures that make machines.
+_BENCHES = ("lab", "lab_module")
+#: Set in the report of an item under which the lab broke.
+_LAB_BROKE = "osdlab_lab_broke"
 
 
 class ExpectationFailed(AssertionError):
@@ -42,6 +48,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    from lab.pytest_plugin import fixtures
+
+    config.pluginmanager.register(fixtures, "osdlab-fixtures")
     if (text := config.getoption("vm_budget")) is not None:
         if config.getoption("fidelity") != "vm":
             raise pytest.UsageError("--vm-budget goes with --fidelity vm: the simulator takes no time")
@@ -58,16 +67,30 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """What is told in words has no traceback, in no phase of an item. First of all: after allure-pytest."""
+    """What is told in words has no traceback; the lab's trouble is an error in every phase of an item.
+
+    First of all: after allure-pytest.
+    """
     report = yield
+    if report.failed:
+        for bench in (getattr(item, "funcargs", {}).get(name) for name in _BENCHES):
+            report.sections += [
+                ("the machine's evidence", str(folder)) for folder in getattr(bench, "folders", ())
+            ]
     if call.excinfo is None:
         return report
-    told = isinstance(call.excinfo.value, ExpectationFailed | LabBroke)
-    if told:
+    if isinstance(call.excinfo.value, ExpectationFailed | LabBroke):
         report.longrepr = str(call.excinfo.value)
+    if isinstance(call.excinfo.value, LabError | LabBroke):
+        report.__dict__[_LAB_BROKE] = True  # what is there goes from xdist's workers to the front
     if getattr(item.config.option, "allure_report_dir", None) and hasattr(item, "explain"):
         item.explain(call.excinfo, report)
     return report
+
+
+def pytest_report_teststatus(report: pytest.CollectReport | pytest.TestReport) -> tuple[str, str, str] | None:
+    """A lab that broke under a running test makes an error of it."""
+    return ("error", "E", "ERROR") if getattr(report, _LAB_BROKE, False) else None
 
 
 @pytest.hookimpl(optionalhook=True)

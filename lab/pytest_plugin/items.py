@@ -19,6 +19,7 @@ from lab.judge.evidence import evidence
 from lab.judge.judging import judge
 from lab.judge.record import RunRecord
 from lab.pytest_plugin import ExpectationFailed, LabBroke
+from lab.pytest_plugin.showing import status_line
 from lab.report.summary import render_fault, render_verdict
 from lab.run.budget import USUAL, Candidate
 from lab.run.doctor import lacking
@@ -73,7 +74,8 @@ class ScenarioFile(pytest.File):
             if missing:
                 told = "; ".join(f"{row.name}: {row.found} → {row.remedy}" for row in missing)
                 pytest.skip(f"this host cannot run it: {told}")
-        return run_scenario(self._loaded, self._settings, fidelity=fidelity, say=print)
+        with status_line(self.config) as follow:
+            return run_scenario(self._loaded, self._settings, follow, fidelity=fidelity, say=print)
 
     def candidate(self, name: str) -> Candidate:
         """What ``--vm-budget`` has to know of it."""

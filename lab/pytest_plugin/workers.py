@@ -1,4 +1,4 @@
-"""How xdist hands out the items: those of a YAML file stay together, all others go one by one or by group."""
+"""How xdist hands out the items: those of a file of scenarios stay together, all others go as they came."""
 
 from __future__ import annotations
 
@@ -10,4 +10,6 @@ class ScenarioScheduling(LoadGroupScheduling):
 
     def _split_scope(self, nodeid: str) -> str:
         path = nodeid.partition("::")[0]
-        return path if path.endswith((".yaml", ".yml")) else super()._split_scope(nodeid)
+        # Tests in Python among scenarios ask a machine that their module deploys once.
+        together = path.endswith((".yaml", ".yml")) or "scenarios" in path.split("/")[:-1]
+        return path if together else super()._split_scope(nodeid)

@@ -57,7 +57,7 @@ def run_plan(
                 _relay(message, on_event)
         raise
     finally:
-        _end(process)
+        end(process)
 
 
 def environment() -> dict[str, str]:
@@ -83,13 +83,13 @@ def _converse(
         process.stdin.write(plan.to_line())
         process.stdin.flush()
     except OSError as error:
-        raise _died(process, log) from error
+        raise died(process, log) from error
     for message in messages.read(limit):
         if message["kind"] == "done":
             broke: dict[str, Any] | None = message["error"]
             return broke
         _relay(message, on_event)
-    raise _died(process, log)
+    raise died(process, log)
 
 
 def _relay(message: dict[str, Any], on_event: OnEvent) -> None:
@@ -104,6 +104,20 @@ class Messages:
         self._output = output
         self._rest = b""
         self._lines: deque[bytes] = deque()
+
+    def take(self, seconds: float) -> dict[str, Any] | None:
+        """The next message, or None when there is none within ``seconds``. Raises EOFError at the end."""
+        deadline = Deadline(seconds, SystemClock())
+        while not self._lines:
+            if not select.select([self._output], [], [], deadline.left())[0]:
+                return None
+            data = os.read(self._output, 1 << 16)
+            if not data:
+                raise EOFError
+            *lines, self._rest = (self._rest + data).split(b"\n")
+            self._lines += lines
+        message: dict[str, Any] = json.loads(self._lines.popleft())
+        return message
 
     def read(self, limit: float) -> Iterator[dict[str, Any]]:
         """The messages until the output ends. Raises LabFault after ``limit`` silent seconds."""
@@ -121,8 +135,9 @@ class Messages:
             self._lines += lines
 
 
-def _died(process: subprocess.Popen[bytes], log: Path) -> LabFault:
-    _end(process)
+def died(process: subprocess.Popen[bytes], log: Path) -> LabFault:
+    """What to say of a lab process that ended without its last message."""
+    end(process)
     code = process.returncode
     killed_by = -code if code < 0 else code - 128  # of unshare itself; or of what it ran, as a shell says it
     how = f"signal {signal.Signals(killed_by).name}" if killed_by in _SIGNALS else f"code {code}"
@@ -139,7 +154,7 @@ def _close_input(process: subprocess.Popen[bytes]) -> None:
             process.stdin.close()
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
+def end(process: subprocess.Popen[bytes]) -> None:
     """Make sure that nothing of the lab is left: a clean end first, then the death of the namespace."""
     _close_input(process)
     try:

@@ -11,7 +11,9 @@ from typing import Any
 from lab.run.phases import Seen
 
 #: Kinds the agent itself reports; every other kind but ``record`` is the engine's (docs/architecture.md).
-AGENT_KINDS = frozenset({"hello", "phase", "effect", "restart", "variables", "lab-error", "bye"})
+AGENT_KINDS = frozenset(
+    {"hello", "phase", "effect", "restart", "variables", "lab-error", "bye", "ssh", "held"}
+)
 
 _MAX_LINE = 4096
 #: Bytes of the longest message an agent may send; an honest one stays far below.

@@ -60,7 +60,7 @@ def run_scenario(
                 raise missing
             plan = make_plan(loaded, settings, folder, sequence, say)
             asked = clock.now()
-            with machine_room(settings.cache, _need(plan), say=say):
+            with machine_room(settings.cache, room_needed(plan), say=say):
                 begin += clock.now() - asked  # waiting for others is no part of the run
                 told = run_plan(plan, on_event)
             if told and "traceback" in told:
@@ -101,6 +101,7 @@ def _keep_bug(bug: Exception, folder: Path, loaded: LoadedScenario, *, fidelity:
         make_record(folder, loaded, fidelity=fidelity, fault=None, seconds=seconds, bug=last)
 
 
-def _need(plan: RunPlan) -> Room:
+def room_needed(plan: RunPlan) -> Room:
+    """What a plan's machines take of the host."""
     rooms = [room_for(machine.spec.vcpus, machine.spec.memory) for machine in plan.machines]
     return Room(sum(room.cores for room in rooms), sum(room.memory for room in rooms))

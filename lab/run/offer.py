@@ -67,7 +67,7 @@ def as_scenario(loaded: LoadedScenario) -> str:
         f"machine: {json.dumps(scenario.machine)}",
         f"sequence: {json.dumps(str(loaded.sequence_path.absolute()), ensure_ascii=False)}",
     ]
-    for key, values in (("variables", scenario.variables), ("content", content)):
+    for key, values in (("variables", scenario.values), ("content", content)):
         if values:
             lines.append(f"{key}:")
             lines += [f"  {name}: {json.dumps(value, ensure_ascii=False)}" for name, value in values.items()]

@@ -41,6 +41,7 @@ class RunPlan:
     time_limit   seconds for the whole run, before the host's factor
     limits       seconds per phase that replace the usual ones, before the host's factor
     patience     seconds added to the limit of a step: the longest a double takes
+    live         the front commands the machines (lab.run.serve); without, they run from power-on to power-off
     """
 
     name: str
@@ -56,6 +57,7 @@ class RunPlan:
     time_limit: float = 1800.0
     limits: Mapping[str, float] = field(default_factory=dict)
     patience: float = 0.0
+    live: bool = False
 
     def to_json(self) -> dict[str, Any]:
         data = asdict(self)

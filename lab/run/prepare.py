@@ -79,7 +79,7 @@ def read_checked_sequence(loaded: LoadedScenario) -> TaskSequence:
 def first_variables(loaded: LoadedScenario, *, client: str, boot_image: str) -> dict[str, str]:
     """The variables a run starts with: what the site says of itself, then the device's own."""
     site = {"_SMSTSBootImageID": boot_image, "_SMSTSClientPackageID": client}
-    return {**{name: value for name, value in site.items() if value}, **loaded.scenario.variables}
+    return {**{name: value for name, value in site.items() if value}, **loaded.scenario.values}
 
 
 def policy(
@@ -94,6 +94,7 @@ def policy(
     return {
         "sequence": to_json(sequence),
         "variables": first_variables(loaded, client=client, boot_image=boot_image),
+        "secrets": list(loaded.scenario.secrets),
         "doubles": [double.to_json() for double in loaded.scenario.doubles],
         "drivers": [driver.to_json() for driver in loaded.scenario.drivers],
         "contents": {
@@ -177,7 +178,7 @@ def check_content(loaded: LoadedScenario, sequence: TaskSequence) -> None:
         raise LabFault(
             f"the sequence refers to {', '.join(lacking)}, and there is no content for it",
             hint="say where it is, or 'missing' when that is what you want to see:\n"
-            + offer(lacking, sequence, loaded.scenario.variables, loaded.arguments),
+            + offer(lacking, sequence, loaded.scenario.values, loaded.arguments),
         )
 
 

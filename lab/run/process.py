@@ -2,19 +2,23 @@
 
 Reads the plan as the first line of standard input and writes JSON lines to standard output:
 ``{"kind": "event", "event": {...}}`` for each event, and at the end ``{"kind": "done", "error": null}`` or
-``{"kind": "done", "error": {"kind", "message", "hint"}}``. End of file on standard input ends it. It owns
-everything that lives in the run and is the only writer of timeline.jsonl.
+``{"kind": "done", "error": {"kind", "message", "hint"}}``. Later lines of its input are the commands of a
+live run (``lab.run.serve``), which also has an argument: the number of the socket to hand connections over
+by. End of file on standard input ends it. It owns everything that lives in the run and is the only writer of
+timeline.jsonl.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import socket
 import sys
 import threading
 import traceback
 from collections.abc import Callable
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
 from typing import IO, Any
@@ -24,7 +28,8 @@ from lab.errors import EXIT_INTERRUPTED, LabError
 from lab.network import inside
 from lab.run.messages import as_fault, error_message
 from lab.run.plan import RunPlan
-from lab.run.world import World
+from lab.run.serve import Command, Server, hand_over_by
+from lab.run.world import Serve, World
 from lab.timeline import Event, Timeline
 
 #: Seconds the clean end may take after the lifeline ended; then the process just goes, and all with it.
@@ -65,7 +70,13 @@ class Outbox:
                 gone = True
 
 
-def work(plan: RunPlan, places: inside.PrivatePlaces, outbox: Outbox, stop: threading.Event) -> None:
+def work(
+    plan: RunPlan,
+    places: inside.PrivatePlaces,
+    outbox: Outbox,
+    stop: threading.Event,
+    serve: Serve | None = None,
+) -> None:
     """The run itself. Raises what broke it."""
     clock = SystemClock()
     with ExitStack() as stack:
@@ -75,7 +86,7 @@ def work(plan: RunPlan, places: inside.PrivatePlaces, outbox: Outbox, stop: thre
         timeline.append("lab", "run-started", name=plan.name, process=os.getpid())
         try:
             with World(plan, places, timeline=timeline, clock=clock) as world:
-                world.run(stop)
+                world.run(stop, serve)
         except LabError as error:
             if not any(event.kind == "lab-error" for event in timeline.events):  # the agent may have said it
                 timeline.append("lab", "lab-error", details=error_message(error))
@@ -99,8 +110,9 @@ def main() -> int:
         plan = RunPlan.from_json(json.loads(line))
         folders = (plan.folder, plan.cache)
         places = enter_sandbox(plan)
-        watch_lifeline(sys.stdin.buffer, stop, over)
-        work(plan, places, outbox, stop)
+        commands: SimpleQueue[Command] = SimpleQueue()
+        watch_lifeline(sys.stdin.buffer, stop, over, commands=commands)
+        work(plan, places, outbox, stop, live(plan, commands, outbox))
     except Exception as raised:  # reported to the front, which decides what it means
         error = as_fault(raised, *folders) or raised
         if not isinstance(error, LabError):
@@ -120,17 +132,35 @@ def enter_sandbox(plan: RunPlan) -> inside.PrivatePlaces:
     return inside.enter(writable=[plan.folder, plan.cache], readable=readable)
 
 
+def live(plan: RunPlan, commands: SimpleQueue[Command], outbox: Outbox) -> Serve | None:
+    """What a live run needs besides the plan; None for a run that nobody commands."""
+    if not plan.live:
+        return None
+    side = socket.socket(fileno=int(sys.argv[1]))
+    side.set_inheritable(False)  # no machine and no helper gets it
+    addresses = {machine.spec.name: machine.address for machine in plan.machines}
+    return partial(
+        Server, commands=commands, answer=outbox.send, hand_over=hand_over_by(side), addresses=addresses
+    )
+
+
 def watch_lifeline(
     stream: IO[bytes],
     stop: threading.Event,
     over: threading.Event,
     leave: Callable[[int], None] = os._exit,
+    *,
+    commands: SimpleQueue[Command] | None = None,
 ) -> None:
-    """Set ``stop`` at the end of the stream; leave at once when the clean end then takes too long."""
+    """Set ``stop`` at the end of the stream; leave at once when the clean end then takes too long.
+
+    Whole lines go to ``commands``.
+    """
 
     def watch() -> None:
-        while stream.readline():
-            pass
+        while line := stream.readline():
+            if commands is not None and line.endswith(b"\n"):
+                commands.put(json.loads(line))
         stop.set()
         if not over.wait(_CLEAN_END):
             leave(EXIT_INTERRUPTED)

@@ -19,13 +19,12 @@ from lab.clock import Clock
 from lab.disk.reader import Questions, read_final_state
 from lab.disk.state import FinalState
 from lab.errors import LabError, LabFault, PhaseTimeout
-from lab.files import write_whole
 from lab.hypervisor.protocol import BlockReader, Channel, Machine, PowerState
 from lab.network.ipxe import GAVE_UP
 from lab.run.follow import AgentLines, ConsoleLines
+from lab.run.kept import Kept
 from lab.run.phases import USUAL_CAUSE, WAITED_FOR, Seen, limit, next_phase
 from lab.run.plan import MachinePlan
-from lab.sequence import smsts
 from lab.timeline import Event, Timeline
 
 #: Seconds after which console output without a line end is taken as a line (a prompt).
@@ -70,14 +69,18 @@ class MachineSession:
         patience: Patience,
         traffic: Callable[[], int] = lambda: 0,
         read_disks: ReadDisks = read_final_state,
+        live: bool = False,
     ) -> None:
         self.name = plan.spec.name
-        self.over = False
+        self.on = self.over = False
+        #: Somebody commands the machine: it stays up after its sequence, and its power may be cut.
+        self._live, self._cut, self._held = live, False, False
         self._plan, self._machine, self._timeline, self._clock = plan, machine, timeline, clock
         self._folder, self._inbox, self._patience = folder / self.name, inbox, patience
         self._folder.mkdir(exist_ok=True)
+        self._kept = Kept(self._folder, machine, self._event)
         self._traffic, self._traffic_seen = traffic, 0
-        self._read = read_disks
+        self._read, self._questions, self._disks_read = read_disks, plan.questions, False
         self._console = ConsoleLines()
         self._console_size = 0
         self._console_at = clock.now()
@@ -92,19 +95,44 @@ class MachineSession:
         self._last_signal: Event | None = None
         self._phase = self._phase_before = "off"
         self._restart_target, self._restart_until = "", math.inf
-        self._ended = False
-        self._screens, self._picture = 0, b""
+        self.ended = False  # the sequence of this start
         self._collected = False
 
     def power_on(self) -> None:
         """Write down what the machine is, start it, and listen. Raises LabFault."""
+        if self._off.is_set():
+            self._forget()
         self._event("lab", "phase", {"name": "off"}, phase="off")
         self._machine.power_on()
+        self.on, self._disks_read = True, False
         (self._folder / "domain.xml").write_text(self._machine.definition(), encoding="utf-8")
         self._channel = self._machine.channel(self._plan.spec.channels[0])
-        self._reader = threading.Thread(target=self._read_channel, name=f"channel {self.name}", daemon=True)
+        self._reader = threading.Thread(
+            target=self._read_channel, args=(self._channel, self._off), daemon=True
+        )
         self._reader.start()
         self._progress_at = self._clock.now()
+
+    def cut_power(self) -> None:
+        """Take the power away, as asked for; ``on`` is false once all has come in. Raises LabFault."""
+        self._event("lab", "power-cut", {"reason": "asked for"})
+        self._cut = True
+        self._machine.cut_power()
+
+    def tell(self, operation: str) -> None:
+        """Send the agent an operation: power-off, after the end; go-on, while it is held. Raises LabFault."""
+        assert self._channel is not None
+        self._held = False
+        self._progress_at = self._clock.now()
+        self._channel.send(json.dumps({"op": operation}).encode() + b"\n")
+
+    def _forget(self) -> None:
+        """What was of the start before."""
+        for noise in self._agent.restarted():
+            self._take(noise)
+        self._off, self._off_since, self._channel_lost = threading.Event(), None, None
+        self.over = self.ended = self._cut = self._held = False
+        self._restart_target, self._restart_until = "", math.inf
 
     # What is seen
 
@@ -162,7 +190,7 @@ class MachineSession:
     def _act_on(self, seen: Seen) -> None:
         match seen.source, seen.kind:
             case "smsts", "record":
-                self._write_record(seen.data)
+                self._kept.record(seen.data)
             case "agent", "restart":
                 self._restart_target = str(seen.data.get("target") or "HD")
                 self._restart_until = math.inf
@@ -170,9 +198,11 @@ class MachineSession:
                 message = str(seen.data.get("message") or "the agent says that the lab is at fault")
                 raise LabFault(message, hint=str(seen.data.get("hint") or ""))
             case "engine", "sequence-finished":
-                self._ended = True
-                if self._plan.policy.get("at_end") == "stay" and self._channel is not None:
-                    self._channel.send(b'{"op": "power-off"}\n')
+                self.ended = True
+                if not self._live and self._plan.policy.get("at_end") == "stay":
+                    self.tell("power-off")
+            case "agent", "held":
+                self._held = True
             case "lab", "channel-gap" if seen.data["got"] > seen.data["expected"]:
                 raise LabFault(
                     f"messages {seen.data['expected']} to {seen.data['got'] - 1} of the agent in machine "
@@ -190,7 +220,7 @@ class MachineSession:
     def _reset(self) -> None:
         for noise in self._agent.restarted():
             self._take(noise)
-        if not self._announced and not self._ended:
+        if not self._announced and not self.ended:
             self._event("lab", "unexpected-reset", {"phase_before": self._phase_before})
         if self._restart_until == math.inf:  # one announcement, one restart
             several = self._plan.spec.firmware == "bios"
@@ -215,22 +245,6 @@ class MachineSession:
                 hint=USUAL_CAUSE.get(self._phase, ""),
             )
 
-    def _write_record(self, data: Mapping[str, Any]) -> None:
-        path = self._folder / "smsts.log"
-        line = smsts.format_record(
-            str(data.get("message", "")),
-            component=str(data.get("component", "")),
-            time=str(data.get("time", "")),
-            date=str(data.get("date", "")),
-            type=int(data.get("type", 1)),
-            thread=int(data.get("thread", 0)),
-            file=str(data.get("file", "")),
-        )
-        with path.open("ab") as file:
-            if file.tell() == 0:
-                file.write(smsts.BOM)
-            file.write(line.encode("utf-8"))
-
     # What must not take too long
 
     def check(self) -> None:
@@ -240,8 +254,8 @@ class MachineSession:
             if self._reader is not None and now - self._off_since < _DRAIN:
                 return  # the agent's last words may still be on their way
             self.poll_console()
-            self.over = True
-            if not self._ended:
+            self.on, self.over = False, True
+            if not (self.ended or self._cut):
                 raise LabFault(
                     f"machine '{self.name}' went off before its sequence ended, in phase "
                     f"{self._phase_before}; last seen: {self._seen_last()}",
@@ -251,6 +265,8 @@ class MachineSession:
         if self._channel_lost is not None and now - self._channel_lost[0] > _DRAIN:
             self._event("lab", "channel-lost", {"reason": self._channel_lost[1]})
             self._channel_lost = None
+        if self._held or (self._live and self.ended):
+            return  # it waits for whoever commands it
         allowed = self._patience.of(self._phase)
         if now - self._progress_at > allowed and not self._gets_bytes():
             raise self._stall(allowed)
@@ -296,23 +312,8 @@ class MachineSession:
     # What is kept
 
     def take_screen(self, reason: str) -> str:
-        """Keep a screenshot; the file's name, or "" when there was none to take.
-
-        A picture like the last one is not kept twice: the event names the file that has it.
-        """
-        try:
-            picture = self._machine.screenshot()
-        except LabError as error:
-            self._event("lab", "no-screenshot", {"reason": str(error)})
-            return ""
-        name = f"screen-{self._screens:04}.png"
-        if picture != self._picture:
-            self._screens += 1
-            name = f"screen-{self._screens:04}.png"
-            (self._folder / name).write_bytes(picture)
-            self._picture = picture
-        self._event("screen", "screenshot", {"file": f"{self.name}/{name}", "reason": reason})
-        return name
+        """Keep a screenshot; the file's name, or "" when there was none to take."""
+        return self._kept.screen(reason)
 
     def collect(self) -> None:
         """Turn the machine off if it is not, and keep what its disks hold. Once; never raises LabError:
@@ -330,32 +331,30 @@ class MachineSession:
         if (reader := self._reader) is not None:
             reader.join(_DRAIN)  # what the agent wrote before the power went is in the inbox after this
         self._try("console", self.poll_console)
-        self._try("console", self._keep_console)
-        self._try("final-state", self._read_disks)
+        self._try("console", self._kept.console)
+        if not self._disks_read:
+            self._try("final-state", self.read_disks)
 
-    def _keep_console(self) -> None:
-        path = self._folder / "console.log"
-        if not path.exists():  # a hypervisor of this host may have written it there in the first place
-            path.write_bytes(self._machine.console(0))
+    def read_disks(self, more: Questions | None = None) -> None:
+        """Keep what stands on the disks of the machine, which is off. ``more`` is asked from now on, too.
+
+        Raises LabFault.
+        """
+        if more is not None:
+            asked = self._questions
+            self._questions = Questions(
+                tuple(dict.fromkeys((*asked.files, *more.files))),
+                tuple(dict.fromkeys((*asked.registry, *more.registry))),
+            )
+        count = len(self._plan.spec.disks)
+        self._kept.disks(count, lambda readers: self._read(readers, self._questions))
+        self._disks_read = True
 
     def _running(self) -> bool:
         try:
             return self._machine.state() is not PowerState.OFF
         except LabError:
             return True
-
-    def _read_disks(self) -> None:
-        readers: list[BlockReader] = []
-        try:
-            for index in range(len(self._plan.spec.disks)):
-                readers.append(self._machine.disk(index))
-            state = self._read(readers, self._plan.questions)
-        finally:
-            for reader in readers:
-                reader.close()
-        # In ASCII: what stands on a disk may be no text at all.
-        write_whole(self._folder / "final-state.json", json.dumps(state.to_json()))
-        self._event("lab", "collected", {"file": f"{self.name}/final-state.json", "notes": list(state.notes)})
 
     def _try(self, what: str, do: Callable[[], None]) -> None:
         try:
@@ -365,15 +364,14 @@ class MachineSession:
 
     # Threads and events
 
-    def _read_channel(self) -> None:
-        assert self._channel is not None
+    def _read_channel(self, channel: Channel, off: threading.Event) -> None:
         reason = ""
         try:
             while True:
-                data = self._channel.receive(0.2)
+                data = channel.receive(0.2)
                 if data:
                     self._inbox.put(Seen(self.name, "agent", "channel-bytes", {"bytes": data}))
-                elif self._off.is_set():
+                elif off.is_set():
                     break
         except LabError as error:  # its other end is gone: with the machine, or worth an event if that stays
             reason = str(error)

@@ -141,6 +141,7 @@ def _simulated(
         double_steps(sequence, [double.step for double in doubles if double.step]),
         machine_spec(loaded.template, MACHINE_NAME, mac, identifier),
         variables=first_variables(loaded, client=site.client_package, boot_image=site.boot_image),
+        secrets=loaded.scenario.secrets,
         doubles=[*own, *doubles],
         contents=_contents(loaded, site, settings),
         site=replace(offered, boot_files=boot_files) if boot_files else offered,

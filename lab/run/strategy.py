@@ -47,7 +47,7 @@ def follow(
         for session in sessions:
             session.power_on()
         while not all(session.over for session in sessions):
-            _take_in(by_name, timeline, inbox)
+            take_in(by_name, timeline, inbox)
             for session in sessions:
                 if not session.over:
                     session.poll_console()
@@ -55,14 +55,14 @@ def follow(
             if stop.is_set():
                 raise Interrupted("the run was asked to stop")
             if deadline.passed():
-                raise _over_time(sessions, timeline, time_limit)
+                raise over_time(sessions, timeline, time_limit)
     finally:
         for session in sessions:
             session.collect()
-        _drain(by_name, timeline, inbox)
+        drain(by_name, timeline, inbox)
 
 
-def _take_in(
+def take_in(
     by_name: dict[str, MachineSession], timeline: Timeline, inbox: SimpleQueue[Seen], wait: float = _BEAT
 ) -> None:
     """What came into the inbox: wait for the first at most a beat, take along those that are there by then.
@@ -92,16 +92,17 @@ def _pass_on(seen: Seen, by_name: dict[str, MachineSession], timeline: Timeline)
         session.observe(seen)
 
 
-def _drain(by_name: dict[str, MachineSession], timeline: Timeline, inbox: SimpleQueue[Seen]) -> None:
+def drain(by_name: dict[str, MachineSession], timeline: Timeline, inbox: SimpleQueue[Seen]) -> None:
     """What is left belongs on the timeline; it can break nothing any more."""
     while not inbox.empty():
         try:
-            _take_in(by_name, timeline, inbox, wait=0)
+            take_in(by_name, timeline, inbox, wait=0)
         except LabError as error:
             timeline.append("lab", "broken-too", details={"message": error.message})
 
 
-def _over_time(sessions: Sequence[MachineSession], timeline: Timeline, limit: float) -> PhaseTimeout:
+def over_time(sessions: Sequence[MachineSession], timeline: Timeline, limit: float) -> PhaseTimeout:
+    """What to raise of a run that came to its limit."""
     # Of the machine: the lab's own screenshots say nothing.
     last = next((e for e in reversed(timeline.events) if e.source != "screen"), timeline.events[-1])
     for session in sessions:

@@ -29,9 +29,13 @@ from lab.run.child import Child
 from lab.run.follow import http_seen
 from lab.run.phases import Seen
 from lab.run.plan import RunPlan
+from lab.run.serve import Server
 from lab.run.session import MachineSession, Patience
 from lab.run.strategy import follow
 from lab.timeline import Timeline
+
+#: From the sessions to what does the front's commands on them.
+Serve = Callable[[list[MachineSession]], Server]
 
 _HTTP_PORT = 80
 _READY = 20.0
@@ -65,8 +69,11 @@ class World:
     ) -> None:
         self._stack.close()
 
-    def run(self, stop: threading.Event) -> None:
-        """The run: every machine on, followed to its end, collected. Raises the first thing that broke."""
+    def run(self, stop: threading.Event, serve: Serve | None = None) -> None:
+        """The run: every machine on, followed to its end, collected. Raises the first thing that broke.
+
+        ``serve`` makes of the sessions of a live run what does the front's commands instead.
+        """
         assert self._accelerator is not None
         factor = self._accelerator.factor
         patience = Patience(factor, dict(self._plan.limits), self._plan.patience)
@@ -81,13 +88,14 @@ class World:
                 patience=patience,
                 read_disks=read_in_child,
                 traffic=partial(_sent_to, inside.tap_name(index)),
+                live=serve is not None,
             )
             for index, (machine_plan, machine) in enumerate(
                 zip(self._plan.machines, self._machines, strict=True)
             )
         ]
-        follow(
-            sessions,
+        run = serve(sessions).run if serve is not None else partial(follow, sessions)
+        run(
             timeline=self._timeline,
             inbox=self._inbox,
             clock=self._clock,

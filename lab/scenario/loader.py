@@ -117,10 +117,10 @@ def _load(path: Path, templates: Path | None) -> LoadedScenario:
         problems.extend(error.problems)
         root = _nodes(path)
         find_template(_text(root, "machine"), path, templates, problems)
-        _sequence(_text(root, "sequence"), path, problems)
+        find_sequence(_text(root, "sequence"), path, problems)
         raise InputError(problems) from error
     template = find_template(_text(document.root, "machine"), path, templates, problems)
-    sequence = _sequence(_text(document.root, "sequence"), path, problems)
+    sequence = find_sequence(_text(document.root, "sequence"), path, problems)
     content = find_content(document, path, problems)
     if problems or template is None or sequence is None:
         raise InputError(problems)
@@ -177,7 +177,7 @@ def find_template(
         return None
 
 
-def _sequence(written: Scalar | None, path: Path, problems: list[Problem]) -> Path | None:
+def find_sequence(written: Scalar | None, path: Path, problems: list[Problem]) -> Path | None:
     if written is None:
         return None
     name = written.text

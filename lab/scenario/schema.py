@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -89,6 +89,15 @@ class Driver(Model):
         }  # fmt: skip
 
 
+class DeviceVariable(Model):
+    """A variable of the device: its value, or a mapping that also says that nobody may see it."""
+
+    shorthand: ClassVar[str] = "value"
+    value: VariableValue
+    secret: Flag = False
+    """``***`` in log, timeline, record and report, as a password's is by its name"""
+
+
 class Limits(Model):
     """When the lab gives up."""
 
@@ -105,7 +114,7 @@ class Scenario(Model):
     """a hardware template of vm-templates/"""
     sequence: str
     """a task sequence: beside the scenario, or in a folder sequences/ there or above"""
-    variables: dict[VariableName, VariableValue] = Field(default_factory=dict)
+    variables: dict[VariableName, DeviceVariable] = Field(default_factory=dict)
     """the device's variables, before the first step"""
     content: dict[PackageId, str] = Field(default_factory=dict)
     """packages of the distribution point: reference-image, boot-image, client, missing, or a path"""
@@ -135,7 +144,7 @@ class Scenario(Model):
 
     @field_validator("variables", "content")
     @classmethod
-    def _names_differ(cls, value: dict[str, str]) -> dict[str, str]:
+    def _names_differ(cls, value: dict[str, Any]) -> dict[str, Any]:
         """Case does not count in the names of variables (R16) and in package ids."""
         seen: dict[str, str] = {}
         for name in value:
@@ -152,10 +161,28 @@ class Scenario(Model):
                 raise BadValue(f"{quoted(rule)} is not a rule's number", "write it as R66")
         return value
 
+    @property
+    def values(self) -> dict[str, str]:
+        """The device's variables, secret ones too."""
+        return {name: variable.value for name, variable in self.variables.items()}
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """The names of the variables whose values nobody may see."""
+        return tuple(name for name, variable in self.variables.items() if variable.secret)
+
     @model_validator(mode="after")
     def _has_a_title(self) -> Scenario:
         if not self.scenario.strip():
             raise BadValue("the scenario has no title")
+        return self
+
+    @model_validator(mode="after")
+    def _secrets_are_not_told(self) -> Scenario:
+        told = {name.casefold() for name in self.expect.variables}
+        for name in self.secrets:
+            if name.casefold() in told:
+                raise BadValue(f"variable {quoted(name)} is secret: nobody sees what it is at the end")
         return self
 
 

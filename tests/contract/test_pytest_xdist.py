@@ -27,11 +27,25 @@ SEQUENCE = """<sequence version="3.10"><step type="SMS_TaskSequence_SetVariableA
 _HOW = [(), ("--dist", "loadgroup")]
 
 
+_PYTHON = """\
+import pytest
+
+@pytest.fixture(scope="module")
+def machine(lab_module):
+    return lab_module.machine("uefi-x64", sequence="hello.xml").power_on()
+
+@pytest.mark.parametrize("number", range(4))
+def test_it(machine, number):
+    assert machine.run.result == "success"
+"""
+
+
 @pytest.mark.parametrize("how", _HOW)
 def test_a_scenario_runs_once_and_not_once_per_worker(tmp_path: Path, how: tuple[str, ...]) -> None:
     folder = tmp_path / "scenarios"
     folder.mkdir()
     (folder / "hello.xml").write_text(SEQUENCE)
+    (folder / "test_asked.py").write_text(_PYTHON)
     (tmp_path / "test_other.py").write_text("def test_other():\n    assert True\n")
     for number in range(3):
         (folder / f"s{number}.yaml").write_text(SCENARIO.format(number=number))
@@ -44,6 +58,6 @@ def test_a_scenario_runs_once_and_not_once_per_worker(tmp_path: Path, how: tuple
         },
         capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
-    assert "13 passed" in done.stdout, done.stdout + done.stderr
+    assert "17 passed" in done.stdout, done.stdout + done.stderr
     runs = sorted(path.name[16:] for path in (tmp_path / "reports").iterdir() if not path.is_symlink())
-    assert runs == ["s0-sim", "s1-sim", "s2-sim"]
+    assert runs == ["s0-sim", "s1-sim", "s2-sim", "test-asked-sim"]

@@ -33,7 +33,7 @@ def planned(path: Path, monkeypatch: pytest.MonkeyPatch, form: str = "text") -> 
                 "disks": [],
                 "nics": [{"mac": "m"}],
             },
-            "policy": {"variables": dict(loaded.scenario.variables)},
+            "policy": {"variables": dict(loaded.scenario.values)},
         }
         return SimpleNamespace(to_json=lambda: {"machines": [machine], "content": {}})
 

@@ -41,7 +41,7 @@ def found() -> Evidence:
     run = simulate(
         read_sequence(loaded.sequence_path.read_bytes(), str(loaded.sequence_path)),
         machine_spec(loaded.template, "PC-1", "52:54:00:11:22:33", "7b1f2f5e-1111-4222-8333-444455556666"),
-        variables=dict(loaded.scenario.variables),
+        variables=dict(loaded.scenario.values),
         doubles=[Double.from_json(double.to_json()) for double in loaded.scenario.doubles],
         contents={
             "LAB00001": _package("reference.wim", 60_000_000, image),

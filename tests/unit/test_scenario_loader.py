@@ -42,6 +42,16 @@ def problems(house: Path, text: str) -> list[str]:
     return [str(problem).removeprefix(f"{house}/").partition("/")[2] for problem in caught.value.problems]
 
 
+def test_what_is_secret_cannot_be_expected(tmp_path: Path) -> None:
+    (tmp_path / "s.xml").write_text("<sequence/>")
+    (tmp_path / "s.yaml").write_text(
+        "scenario: a\nmachine: uefi-x64\nsequence: s.xml\nvariables:\n  Token: {value: x, secret: true}\n"
+        "expect:\n  variables: {TOKEN: x}\n"
+    )
+    with pytest.raises(InputError, match="variable 'Token' is secret"):
+        load_scenarios([tmp_path / "s.yaml"])
+
+
 def test_a_first_scenario_needs_five_lines(house: Path) -> None:
     loaded = load(
         house,

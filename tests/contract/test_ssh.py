@@ -1,0 +1,107 @@
+"""Who may talk to whom by SSH: the run's key, the machine's own host key, nobody else."""
+
+from __future__ import annotations
+
+import io
+import socket
+import threading
+from collections.abc import Iterator
+
+import paramiko
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from lab.errors import LabFault
+from lab.run.ssh import RunKey, live_host
+
+
+def new_key() -> paramiko.PKey:
+    pem = Ed25519PrivateKey.generate().private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, serialization.NoEncryption()
+    )
+    return paramiko.Ed25519Key.from_private_key(io.StringIO(pem.decode()))
+
+
+class Guest(paramiko.ServerInterface):
+    """Answers each command with its own text, for the holder of one key."""
+
+    def __init__(self, allowed: str) -> None:
+        self._allowed = allowed
+
+    def get_allowed_auths(self, username: str) -> str:
+        return "publickey"
+
+    def check_auth_publickey(self, username: str, key: paramiko.PKey) -> int:
+        same = f"{key.get_name()} {key.get_base64()}" == self._allowed and username == "root"
+        return paramiko.AUTH_SUCCESSFUL if same else paramiko.AUTH_FAILED
+
+    def check_channel_request(self, kind: str, chanid: int) -> int:
+        return paramiko.OPEN_SUCCEEDED
+
+    def check_channel_exec_request(self, channel: paramiko.Channel, command: bytes) -> bool:
+        def reply() -> None:
+            channel.sendall(command)
+            channel.send_exit_status(3)
+            channel.close()
+
+        threading.Timer(0.05, reply).start()
+        return True
+
+
+class Door:
+    """A machine's SSH door behind a socket pair."""
+
+    def __init__(self) -> None:
+        self.host_key = new_key()
+        self._open: list[paramiko.Transport] = []
+
+    @property
+    def told(self) -> str:
+        return f"{self.host_key.get_name()} {self.host_key.get_base64()}"
+
+    def connection(self, allowed: str) -> socket.socket:
+        ours, theirs = socket.socketpair()
+        transport = paramiko.Transport(theirs)
+        transport.add_server_key(self.host_key)
+        transport.start_server(server=Guest(allowed), event=threading.Event())
+        self._open.append(transport)
+        return ours
+
+    def close(self) -> None:
+        for transport in self._open:
+            transport.close()
+
+
+@pytest.fixture
+def door() -> Iterator[Door]:
+    made = Door()
+    yield made
+    made.close()
+
+
+def test_testinfra_asks_over_the_runs_key_and_again_after_the_session_ended(door: Door) -> None:
+    key = RunKey()
+    host, backend = live_host("PC-1", lambda: key.log_in(door.connection(key.authorized_key), door.told))
+    done = host.run("echo %s", "two words")
+    assert (done.rc, done.stdout) == (3, "echo 'two words'")
+    door.close()
+    assert host.run("once more").stdout == "once more"
+    backend.leave()
+
+
+def test_another_host_key_than_the_machine_told_is_refused(door: Door) -> None:
+    key, other = RunKey(), new_key()
+    with pytest.raises(LabFault, match="another host key than the machine told"):
+        key.log_in(door.connection(key.authorized_key), f"{other.get_name()} {other.get_base64()}")
+
+
+def test_another_users_key_is_refused(door: Door) -> None:
+    with pytest.raises(LabFault, match="no SSH session"):
+        RunKey().log_in(door.connection(RunKey().authorized_key), door.told)
+
+
+def test_a_key_is_one_runs_own_and_nothing_shows_its_private_half() -> None:
+    one, two = RunKey(), RunKey()
+    assert one.authorized_key != two.authorized_key
+    assert "PRIVATE" not in repr(vars(one))
