@@ -6,6 +6,7 @@ only worth saying. Items that are disabled are not looked into: they never run.
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterator
 
 from lab.errors import Problem
@@ -22,18 +23,26 @@ _APPLY_OS = "SMS_TaskSequence_ApplyOperatingSystemAction"
 
 
 def validate(sequence: TaskSequence) -> list[Problem]:
-    """Everything the engine cannot run, each with its position: step types, condition types, operators,
-    groups without a name (R07), names that no user may set (R16, R17), unknown environments."""
-    return sorted(_items(sequence.children))
+    """Everything the engine cannot run, each with its position: what the reader did not understand, step
+    types, condition types, operators, groups without a name (R07), names that no user may set (R16, R17),
+    unknown environments."""
+    return sorted({*sequence.flaws, *_items(sequence.children)})
 
 
 def warnings(sequence: TaskSequence) -> list[Problem]:
-    """What does not stop a run: an unknown schema version."""
-    if sequence.version in KNOWN_VERSIONS:
-        return []
-    known = " and ".join(KNOWN_VERSIONS)
-    said = f"schema version '{sequence.version}' is not known"
-    return [_problem(sequence.position, said, f"known: {known}")]
+    """What does not stop a run: an unknown schema version, elements that the model does not hold."""
+    found = []
+    if sequence.version not in KNOWN_VERSIONS:
+        said = f"schema version '{sequence.version}' is not known"
+        found.append(_problem(sequence.position, said, f"known: {' and '.join(KNOWN_VERSIONS)}"))
+    stops = {(flaw.line, flaw.column) for flaw in sequence.flaws}
+    for item in sequence.unknown:
+        place, kept = item.position, "it is kept, and has no effect"
+        if item.kind == "element" and (place.line, place.column) not in stops:
+            found.append(_problem(place, f"<{item.name}> is not understood", kept))
+        elif item.kind == "text":
+            found.append(_problem(place, f"text '{item.value[:40]}' is not understood", kept))
+    return found
 
 
 def _problem(position: Position, message: str, hint: str = "") -> Problem:
@@ -59,8 +68,8 @@ def _step(step: Step) -> Iterator[Problem]:
         said = f"step '{step.name}' has the type '{step.type}', which is not supported"
         if not step.type:
             said = f"step '{step.name}' has no type"
-        known = ", ".join(sorted(STEP_TYPES))
-        yield _problem(step.position, said, f"disable the step, or use one of {known}")
+        near = difflib.get_close_matches(step.type[:100], STEP_TYPES, n=1, cutoff=0.8)
+        yield _problem(step.position, said, f"did you mean {near[0]}?" if near else "disable the step")
     if "%" not in step.run_in and step.run_in.strip().casefold() not in _RUN_IN:
         hint = "it is WinPE, FullOS or WinPEandFullOS"
         yield _problem(step.position, f"step '{step.name}' has the unknown runIn '{step.run_in}'", hint)
@@ -85,7 +94,8 @@ def _condition(condition: Condition, item: Group | Step) -> Iterator[Problem]:
     kind = "group" if isinstance(item, Group) else "step"
     of = f"the condition of {kind} '{item.name}'"
     if condition.kind != VARIABLE_EXPRESSION:
-        yield _problem(condition.position, f"{of} has the type '{condition.kind}', which is not supported")
+        has = f"has the type '{condition.kind}', which is not supported" if condition.kind else "has no type"
+        yield _problem(condition.position, f"{of} {has}")
         return
     operator = condition.value("Operator")
     if operator.strip().casefold() not in OPERATORS:
