@@ -18,6 +18,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from lab.commands.sequence import sequence as sequence_group
 from lab.errors import (
     EXIT_BUG,
     EXIT_INTERRUPTED,
@@ -66,7 +67,8 @@ def osdlab(context: click.Context) -> None:
 @osdlab.command()
 @click.argument("paths", nargs=-1, type=click.Path(path_type=Path))
 @click.option("--sequence", type=click.Path(path_type=Path, exists=True, dir_okay=False),
-              help="Instead of scenarios: an exported task sequence that is to succeed.")  # fmt: skip
+              help="Instead of scenarios: an export (XML, zip) that is to succeed.")  # fmt: skip
+@click.option("--name", metavar="NAME", help="With --sequence: which one, where the export holds several.")
 @click.option("--machine", metavar="TEMPLATE", help="With --sequence: a template of vm-templates/.")
 @click.option("--content", multiple=True, metavar="PACKAGE=WHAT",
               help="With --sequence: reference-image, boot-image, client, missing, or a path.")  # fmt: skip
@@ -82,6 +84,7 @@ def run(
     settings: Settings,
     paths: tuple[Path, ...],
     sequence: Path | None,
+    name: str | None,
     machine: str | None,
     content: tuple[str, ...],
     variable: tuple[str, ...],
@@ -93,8 +96,8 @@ def run(
     if keep == "always":
         settings = replace(settings, keep_disks=True)
     if sequence is None:
-        if machine or content or variable:
-            raise click.UsageError("--machine, --content and --variable go with --sequence.")
+        if machine or content or variable or name:
+            raise click.UsageError("--name, --machine, --content and --variable go with --sequence.")
         if not paths:
             raise click.UsageError("Say what to run: scenarios, or --sequence FILE --machine TEMPLATE.")
         scenarios = load_scenarios(paths, templates=settings.vm_templates)
@@ -104,7 +107,7 @@ def run(
         scenarios = [
             command_line_scenario(
                 sequence, machine, content=_pairs("--content", content),
-                variables=_pairs("--variable", variable), templates=settings.vm_templates,
+                variables=_pairs("--variable", variable), name=name or "", templates=settings.vm_templates,
             )
         ]  # fmt: skip
     _check_all(scenarios)
@@ -175,6 +178,9 @@ def schema(what: str) -> int:
     """Print the JSON Schema of a file, for editors."""
     OUT.print_json(json.dumps(json_schema(Scenario if what == "scenario" else Template)))
     return EXIT_OK
+
+
+osdlab.add_command(sequence_group)
 
 
 def _pairs(option: str, values: Iterable[str]) -> dict[str, str]:

@@ -8,7 +8,7 @@ run, in its ``flaws``. What the engine cannot do is not this module's matter: se
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from lab.errors import InputError, Problem
@@ -25,10 +25,12 @@ _LAYERS = 3
 
 @dataclass(frozen=True)
 class Found:
-    """A sequence of a document: its model, its element, and what its text stands in when it is escaped."""
+    """A sequence of a document: its model, its element, what the elements around it say of it, and the
+    element whose text it is, with that text as a document, when it is escaped."""
 
     sequence: TaskSequence
     element: Element
+    properties: Mapping[str, str]
     holder: Element | None = None
     inner: Document | None = None
 
@@ -75,7 +77,8 @@ def _sequences(document: Document, path: str, outer: dict[str, str], layers: int
         if element.name == "sequence" and _is_sequence(element):
             inside.append((above, element))
     for above, element in inside:
-        yield Found(SequenceReader(path).sequence(element, {**outer, **_properties(above)}), element)
+        said = {**outer, **properties_of(above)}
+        yield Found(SequenceReader(path).sequence(element, said), element, said)
     if inside or not layers or not document.places:
         return
     for above, element in document.walk():
@@ -91,8 +94,8 @@ def _sequences(document: Document, path: str, outer: dict[str, str], layers: int
             column - 1 if "\n" not in skipped else 0
         )  # fmt: skip
         inner = read_document(body, path, line, column)
-        for found in _sequences(inner, path, {**outer, **_properties(above)}, layers - 1):
-            yield Found(found.sequence, found.element, element, inner)
+        for found in _sequences(inner, path, {**outer, **properties_of(above)}, layers - 1):
+            yield Found(found.sequence, found.element, found.properties, element, inner)
 
 
 def _is_sequence(element: Element) -> bool:
@@ -101,8 +104,8 @@ def _is_sequence(element: Element) -> bool:
                                          for child in element.children)  # fmt: skip
 
 
-def _properties(above: tuple[Element, ...]) -> dict[str, str]:
-    """What the elements around a sequence say of it: its name and its package, above all."""
+def properties_of(above: tuple[Element, ...]) -> dict[str, str]:
+    """What elements (outermost first) say in WMI's form or a package's: name and package, above all."""
     found: dict[str, str] = {}
     for element in reversed(above):
         for child in element.children:
