@@ -21,6 +21,9 @@ from lab.sequence.xmltree import CData, Element, Node, read_document
 from lab.sequence.xmlwrite import write_document
 
 _SECRET = re.compile(r"password|productkey|hiddenvariablevalue|bitlocker\w*pin|recoverykey|secret|\bpin$")
+#: Settings about a secret, and values that are none.
+_SETTINGS = frozenset({"osdrandomadminpassword", "osdbitlockercreaterecoverypassword"})
+_NO_SECRET = re.compile(r"\s*(?:true|false|yes|no|none|%[^%]+%)?\s*", re.IGNORECASE)
 _RULES = "osdsetdynamicvariablesrules"
 
 
@@ -86,7 +89,9 @@ def _blank(holder: Element) -> Iterator[tuple[str, Element]]:
                 yield secret, one
             continue
         secret_value = hides and "variablevalue" in (name.casefold(), prop.casefold())
-        if one.text.strip() and (secret_value or _is_secret(name) or _is_secret(prop)):
+        if name.casefold() in _SETTINGS or _NO_SECRET.fullmatch(one.text):
+            continue
+        if secret_value or _is_secret(name) or _is_secret(prop):
             values.append(one.text)
             one.put([])
             yield said.get("variablename", "") if secret_value else name or prop, one
@@ -99,7 +104,7 @@ def _blank(holder: Element) -> Iterator[tuple[str, Element]]:
             text = re.sub(whole, "", text) if len(value.strip()) < 5 else text.replace(value.strip(), "")
         # MDT's and older commands hold a value that no variable does.
         sets = re.match(r'\s*tsenv\.exe\s+"([^"=]+)=', text, re.IGNORECASE)
-        if sets and (hides or _is_secret(sets[1])):
+        if sets and (hides or _is_secret(sets[1])) and not re.match(r'[^=]+="', text):
             text = re.sub(r'(?<==)[^"]*(?="?)', "", text, count=1)
         if text != child.text:
             child.put([text])
@@ -123,7 +128,8 @@ def _blank_rules(variable: Element) -> Iterator[str]:
     for _, element in document.walk():
         name = _attribute(element, "name")
         marked = _attribute(element, "issecret").strip().casefold() in ("true", "1")
-        if element.name == "Variable" and element.text.strip() and (marked or _is_secret(name)):
+        named = _is_secret(name) and not _NO_SECRET.fullmatch(element.text)
+        if element.name == "Variable" and element.text.strip() and (marked or named):
             element.put([])
             blanked.append(name)
     if blanked:

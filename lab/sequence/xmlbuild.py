@@ -47,8 +47,9 @@ def change(export: Export, found: Found, changed: TaskSequence) -> Document:
     Items are known by their positions; one without a position, or one that stands there twice, is new. The
     document itself is changed: read it again after writing.
     """
-    _Change(found).apply(changed)
-    store(found)
+    if changed != found.sequence:
+        _Change(found).apply(changed)
+        store(found)
     return export.document
 
 

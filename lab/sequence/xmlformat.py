@@ -19,6 +19,8 @@ from lab.sequence.xmltree import Document, Element, read_document
 #: schema versions that the engine's log calls supported, and the newest one seen
 KNOWN_VERSIONS = ("3.00", "3.10")
 
+#: Of one document; a whole site has fewer.
+MAX_SEQUENCES = 1000
 #: How often a sequence may be escaped inside another document's text.
 _LAYERS = 3
 
@@ -76,11 +78,19 @@ def _sequences(document: Document, path: str, outer: dict[str, str], layers: int
             continue
         if element.name == "sequence" and _is_sequence(element):
             inside.append((above, element))
+    if len(inside) > MAX_SEQUENCES:
+        place = inside[MAX_SEQUENCES][1]
+        message = f"more than {MAX_SEQUENCES} sequences"
+        raise InputError([Problem(path, place.line, place.column, message)])
     for above, element in inside:
         said = {**outer, **properties_of(above)}
         yield Found(SequenceReader(path).sequence(element, said), element, said)
     if inside or not layers or not document.places:
         return
+    if len(document.places) > MAX_SEQUENCES:
+        root = document.root
+        message = f"more than {MAX_SEQUENCES} texts that may be sequences"
+        raise InputError([Problem(path, root.line, root.column, message)])
     for above, element in document.walk():
         if id(element) not in document.places:
             continue
@@ -108,7 +118,8 @@ def properties_of(above: tuple[Element, ...]) -> dict[str, str]:
     """What elements (outermost first) say in WMI's form or a package's: name and package, above all."""
     found: dict[str, str] = {}
     for element in reversed(above):
-        for child in element.children:
+        # An object has some eighty properties; a list of objects says nothing of one.
+        for child in element.children[:MAX_SEQUENCES]:
             if child.name.startswith("PROPERTY"):
                 values = [value.text for value in child.children if value.name == "VALUE"]
                 name = child.attributes.get("NAME", "")

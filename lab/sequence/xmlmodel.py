@@ -47,6 +47,8 @@ _ATTRIBUTES = {
 }
 TAGS = {tag.casefold(): tag for tag in _ATTRIBUTES}
 _FOLDED = {tag: {name.casefold(): name for name in names} for tag, names in _ATTRIBUTES.items()}
+#: No more flaws of one sequence are named: nobody reads them.
+MAX_FLAWS = 1000
 #: what a sequence may hold
 INSIDE = frozenset({"group", "step", "subtasksequence", "referenceList", "globalVarList"})
 
@@ -70,7 +72,7 @@ class SequenceReader:
         return Position(self._path, element.line, element.column)
 
     def _flaw(self, element: Element, message: str, hint: str = "") -> None:
-        if not self._idle:
+        if not self._idle and len(self._flaws) < MAX_FLAWS:
             self._flaws.append(Problem(self._path, element.line, element.column, message, hint))
 
     def _stranger(self, element: Element) -> None:
