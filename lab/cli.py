@@ -19,6 +19,7 @@ from rich.table import Table
 from rich.text import Text
 
 from lab.clock import SystemClock
+from lab.commands.sequence import sequence as sequence_group
 from lab.errors import (
     EXIT_BUG,
     EXIT_INTERRUPTED,
@@ -71,7 +72,8 @@ def osdlab(context: click.Context) -> None:
 @osdlab.command()
 @click.argument("paths", nargs=-1, type=click.Path(path_type=Path))
 @click.option("--sequence", type=click.Path(path_type=Path, exists=True, dir_okay=False),
-              help="Instead of scenarios: an exported task sequence that is to succeed.")  # fmt: skip
+              help="Instead of scenarios: an export (XML, zip) that is to succeed.")  # fmt: skip
+@click.option("--name", metavar="NAME", help="With --sequence: which one, where the export holds several.")
 @click.option("--machine", metavar="TEMPLATE", help="With --sequence: a template of vm-templates/.")
 @click.option("--content", multiple=True, metavar="PACKAGE=WHAT",
               help="With --sequence: reference-image, boot-image, client, missing, or a path.")  # fmt: skip
@@ -89,6 +91,7 @@ def run(
     settings: Settings,
     paths: tuple[Path, ...],
     sequence: Path | None,
+    name: str | None,
     machine: str | None,
     content: tuple[str, ...],
     variable: tuple[str, ...],
@@ -101,8 +104,8 @@ def run(
     if keep == "always":
         settings = replace(settings, keep_disks=True)
     if sequence is None:
-        if machine or content or variable:
-            raise click.UsageError("--machine, --content and --variable go with --sequence.")
+        if machine or content or variable or name:
+            raise click.UsageError("--name, --machine, --content and --variable go with --sequence.")
         if not paths:
             raise click.UsageError("Say what to run: scenarios, or --sequence FILE --machine TEMPLATE.")
         scenarios = load_scenarios(paths, templates=settings.vm_templates)
@@ -112,7 +115,7 @@ def run(
         scenarios = [
             command_line_scenario(
                 sequence, machine, content=_pairs("--content", content),
-                variables=_pairs("--variable", variable), templates=settings.vm_templates,
+                variables=_pairs("--variable", variable), name=name or "", templates=settings.vm_templates,
             )
         ]  # fmt: skip
     _check_all(scenarios)
@@ -230,6 +233,9 @@ def _within(
             _say(f"NOT RUN  {item.name}: the VM budget has no room for it any more")
             continue
         yield known[item]
+
+
+osdlab.add_command(sequence_group)
 
 
 def _pairs(option: str, values: Iterable[str]) -> dict[str, str]:

@@ -20,6 +20,7 @@ LEVELS: tuple[frozenset[str], ...] = tuple(
         "judge",
         "run",
         "report",
+        "commands",
         "cli pytest_plugin",
     )
 )
@@ -40,8 +41,8 @@ HOMES: dict[str, frozenset[str]] = {
     "paramiko": frozenset({"run"}),
     "cryptography": frozenset({"run"}),
     "testinfra": frozenset({"run"}),
-    "rich": frozenset({"report", "cli"}),
-    "click": frozenset({"cli"}),
+    "rich": frozenset({"report", "commands", "cli"}),
+    "click": frozenset({"commands", "cli"}),
     "pytest": frozenset({"pytest_plugin"}),
     "_pytest": frozenset({"pytest_plugin"}),
     "xdist": frozenset({"pytest_plugin"}),

@@ -67,6 +67,8 @@ def as_scenario(loaded: LoadedScenario) -> str:
         f"machine: {json.dumps(scenario.machine)}",
         f"sequence: {json.dumps(str(loaded.sequence_path.absolute()), ensure_ascii=False)}",
     ]
+    if scenario.sequence_name:
+        lines.append(f"sequence_name: {json.dumps(scenario.sequence_name, ensure_ascii=False)}")
     for key, values in (("variables", scenario.values), ("content", content)):
         if values:
             lines.append(f"{key}:")

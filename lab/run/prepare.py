@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.disk.reader import Questions
-from lab.errors import InputError, LabFault, Problem
+from lab.errors import InputError, LabFault
 from lab.files import write_whole
 from lab.network import dnsmasq, pxelinux
 from lab.network.ipxe import boot_script
@@ -27,10 +27,11 @@ from lab.scenario.loader import LoadedScenario, check_steps
 from lab.scenario.schema import machine_spec
 from lab.sequence.codec import to_json
 from lab.sequence.model import TaskSequence
+from lab.sequence.references import child_sequences, needed
 from lab.sequence.validate import validate
-from lab.sequence.xmlformat import read_sequence
 from lab.settings import Settings
 from lab.site.content import ContentFile, HashCache, read_library
+from lab.site.exports import read_file
 
 MACHINE_NAME = "PC-1"
 
@@ -64,12 +65,8 @@ def identity(scenario: str, index: int = 0) -> tuple[str, str]:
 
 def read_checked_sequence(loaded: LoadedScenario) -> TaskSequence:
     """The scenario's sequence. Raises InputError with everything wrong in it, or asked of it."""
-    path = str(loaded.sequence_path)
-    try:
-        data = loaded.sequence_path.read_bytes()
-    except OSError as error:
-        raise InputError([Problem(path, 0, 0, f"cannot be read: {error.strerror}")]) from error
-    sequence = complete(loaded, read_sequence(data, path))
+    read = read_file(loaded.sequence_path).choose(loaded.scenario.sequence_name)[1].sequence
+    sequence = complete(loaded, read)
     problems = [*validate(sequence), *check_steps(loaded, sequence)]
     if problems:
         raise InputError(problems)
@@ -167,18 +164,18 @@ def check_content(loaded: LoadedScenario, sequence: TaskSequence) -> None:
                 hint=f"{place} names it; a path is relative to {relative}",
             )
     declared = {package.upper() for package in (*loaded.content, *loaded.scenario.content)}
-    lacking = sorted(
-        {
-            item.package
-            for item in sequence.references
-            if item.package and item.package.upper() not in declared
-        }
-    )
+    children = child_sequences(sequence)
+    lacking = {
+        item.package: item
+        for item in reversed(needed(sequence))
+        if item.package and item.package.upper() not in declared and item.package.upper() not in children
+    }
     if lacking:
+        named = "".join(f"{item.position}: names {package}\n" for package, item in sorted(lacking.items()))
         raise LabFault(
-            f"the sequence refers to {', '.join(lacking)}, and there is no content for it",
-            hint="say where it is, or 'missing' when that is what you want to see:\n"
-            + offer(lacking, sequence, loaded.scenario.values, loaded.arguments),
+            f"the sequence refers to {', '.join(sorted(lacking))}, and there is no content for it",
+            hint=f"{named}say where it is, or 'missing' when that is what you want to see:\n"
+            + offer(sorted(lacking), sequence, loaded.scenario.values, loaded.arguments),
         )
 
 

@@ -23,17 +23,20 @@ def command_line_scenario(
     *,
     content: MappingOf[str, str] | None = None,
     variables: MappingOf[str, str] | None = None,
+    name: str = "",
     templates: Path | None = None,
 ) -> LoadedScenario:
     """Run ``sequence`` on a machine of the template ``machine``; expected is its success.
 
-    ``content`` and ``variables`` as a scenario file has them; paths are relative to the working directory.
+    ``name``: which sequence, where the export holds several. ``content`` and ``variables`` as a scenario file
+    has them; paths are relative to the working directory.
     Raises UsageError with everything that is wrong in the arguments; the sequence is not read here.
     """
     entries: dict[str, Scalar | Mapping] = {
         "scenario": _text(f"{sequence.name} runs to its end"),
         "machine": _text(machine),
         "sequence": _text(str(sequence)),
+        **({"sequence_name": _text(name)} if name else {}),
         "variables": _texts(variables or {}),
         "content": _texts(content or {}),
         "expect": _texts({"result": "success"}),
@@ -49,10 +52,10 @@ def command_line_scenario(
     if problems or template is None:
         raise UsageError("; ".join(problem.message for problem in problems),
                          hint="; ".join(problem.hint for problem in problems if problem.hint))  # fmt: skip
-    arguments = ["--sequence", str(sequence), "--machine", machine]
+    arguments = ["--sequence", str(sequence), *(["--name", name] if name else []), "--machine", machine]
     for option, pairs in (("--content", content), ("--variable", variables)):
-        for name, value in (pairs or {}).items():
-            arguments += [option, f"{name}={value}"]
+        for key, value in (pairs or {}).items():
+            arguments += [option, f"{key}={value}"]
     return LoadedScenario(
         sequence, document, template, sequence, found, expectations(document), shlex.join(arguments)
     )

@@ -113,7 +113,9 @@ class Scenario(Model):
     machine: str
     """a hardware template of vm-templates/"""
     sequence: str
-    """a task sequence: beside the scenario, or in a folder sequences/ there or above"""
+    """a task sequence (XML or zip): beside the scenario, or in a folder sequences/ there or above"""
+    sequence_name: str = ""
+    """which one, by name or package id, where the export holds several"""
     variables: dict[VariableName, DeviceVariable] = Field(default_factory=dict)
     """the device's variables, before the first step"""
     content: dict[PackageId, str] = Field(default_factory=dict)

@@ -7,10 +7,12 @@ Names are ConfigMgr's own (source: the exported XML, ../reference xml-format).
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from lab.errors import Problem
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Position:
     """Where something stands in its file; ``line`` and ``column`` count from 1, 0 means unknown."""
 
@@ -22,7 +24,7 @@ class Position:
         return f"{self.path}:{self.line}:{self.column}" if self.line else self.path
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class StepVariable:
     """One ``<variable>`` of a step's defaultVarList.
 
@@ -35,7 +37,7 @@ class StepVariable:
     hidden: bool = False
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Condition:
     """A node of a condition tree.
 
@@ -52,16 +54,32 @@ class Condition:
         return dict(self.values).get(name, default)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Reference:
     """Something the sequence refers to: a package (and program) or an application."""
 
     package: str = ""
     program: str = ""
     application: str = ""
+    position: Position = field(default=Position(), compare=False)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """Something of the export that the model does not hold; writing it again carries it along.
+
+    ``kind``: "attribute", "element", "text" or "comment". ``value`` is blank where it may be a secret.
+    ``position``: where it stands; ``owner``: where the sequence, group or step begins that it is part of.
+    """
+
+    kind: str
+    name: str
+    value: str
+    position: Position
+    owner: Position
+
+
+@dataclass(frozen=True, slots=True)
 class Step:
     """A step. ``type`` is the XML type, as ``SMS_TaskSequence_RebootAction``; ``timeout`` in seconds.
 
@@ -93,7 +111,7 @@ class Step:
         return default
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Group:
     """A group of steps and groups."""
 
@@ -110,7 +128,9 @@ class Group:
 class TaskSequence:
     """A whole sequence. ``name`` and ``package_id`` come from the export's wrapper, or from the file's name.
 
-    ``variables`` is the export's globalVarList: defaults that hold in the whole sequence.
+    ``variables`` is the export's globalVarList: defaults that hold in the whole sequence. ``unknown``: what
+    of the export is not in the model; ``flaws``: what of that would change the run (see ``validate``). Both
+    are the host's business: they do not travel as JSON.
     """
 
     name: str
@@ -120,6 +140,8 @@ class TaskSequence:
     references: tuple[Reference, ...] = ()
     position: Position = Position()
     variables: tuple[StepVariable, ...] = ()
+    unknown: tuple[Unknown, ...] = field(default=(), compare=False)
+    flaws: tuple[Problem, ...] = field(default=(), compare=False)
 
     def walk(self) -> Iterator[tuple[int, int, Group | Step]]:
         """Instructions depth first as (pointer, depth, item).

@@ -6,6 +6,7 @@ only worth saying. Items that are disabled are not looked into: they never run.
 
 from __future__ import annotations
 
+import difflib
 import json
 from collections.abc import Iterator
 
@@ -22,18 +23,26 @@ _SET_VARIABLE = "SMS_TaskSequence_SetVariableAction"
 
 
 def validate(sequence: TaskSequence) -> list[Problem]:
-    """Everything the engine cannot run, each with its position: step types, condition types, operators,
-    groups without a name (R07), names that no user may set (R16, R17), unknown environments."""
-    return sorted([*_items(sequence.children), *_defaults(sequence)])
+    """Everything the engine cannot run, each with its position: what the reader did not understand, step
+    types, condition types, operators, groups without a name (R07), names that no user may set (R16, R17),
+    unknown environments."""
+    return sorted({*sequence.flaws, *_items(sequence.children), *_defaults(sequence)})
 
 
 def warnings(sequence: TaskSequence) -> list[Problem]:
-    """What does not stop a run: an unknown schema version, conditions that are not what they seem."""
+    """What does not stop a run: an unknown schema version, conditions that are not what they seem, elements
+    that the model does not hold."""
     found = list(_doubtful(sequence.children))
     if sequence.version not in KNOWN_VERSIONS:
-        known = " and ".join(KNOWN_VERSIONS)
         said = f"schema version '{sequence.version}' is not known"
-        found.append(_problem(sequence.position, said, f"known: {known}"))
+        found.append(_problem(sequence.position, said, f"known: {' and '.join(KNOWN_VERSIONS)}"))
+    stops = {(flaw.line, flaw.column) for flaw in sequence.flaws}
+    for item in sequence.unknown:
+        place, kept = item.position, "it is kept, and has no effect"
+        if item.kind == "element" and (place.line, place.column) not in stops:
+            found.append(_problem(place, f"<{item.name}> is not understood", kept))
+        elif item.kind == "text":
+            found.append(_problem(place, f"text '{item.value[:40]}' is not understood", kept))
     return sorted(found)
 
 
@@ -83,7 +92,13 @@ def _step(step: Step) -> Iterator[Problem]:
     if step.type not in STEP_TYPES and not step.doubled:
         said = f"step '{step.name}' has the type '{step.type}', which is not supported"
         double = f"doubles: [{{step: {json.dumps(step.name, ensure_ascii=False)}, exit: 0}}]"
-        yield _problem(step.position, said, f"disable the step, or answer it in the scenario: {double}")
+        near = difflib.get_close_matches(step.type[:100], STEP_TYPES, n=1, cutoff=0.8)
+        hint = (
+            f"did you mean {near[0]}?"
+            if near
+            else "disable the step, or answer it in the scenario: " + double
+        )
+        yield _problem(step.position, said, hint)
     if not step.type and not step.action:
         yield _problem(step.position, f"step '{step.name}' has neither type nor action")
     if "%" not in step.run_in and step.run_in.strip().casefold() not in _RUN_IN:

@@ -48,7 +48,9 @@ def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Run:
     monkeypatch.setattr(items, "lacking", lambda settings, firmware: [])
     monkeypatch.setattr(
         items, "run_scenario",
-        lambda loaded, settings, *, fidelity, say: run_scenario(loaded, settings, fidelity="sim", say=say),
+        lambda loaded, settings, follow, *, fidelity, say: run_scenario(
+            loaded, settings, follow, fidelity="sim", say=say
+        ),
     )  # fmt: skip
     monkeypatch.setattr(budget, "host_factor", lambda settings: 1.0)
     monkeypatch.setattr(budget, "commit_count", lambda project: 1)

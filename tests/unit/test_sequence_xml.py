@@ -90,21 +90,39 @@ def test_a_wrapped_sequence_is_found_and_its_places_are_right(escape: bool) -> N
     assert read_sequence(plain.encode(), "x.xml").name == "Pkg"
 
 
-def test_every_structural_problem_is_named_with_its_place() -> None:
+def test_what_is_not_understood_is_carried_along_and_stops_a_run_where_it_counts() -> None:
     data = b"""<sequence version="3.10">
-<step type="T" name="S" successCodeList="0 zero" timeout="soon" disable="maybe"/>
-<loop/>
-<group name="G"><condition><operator type="xor"/><expression/></condition></group>
+<step type="T" name="S" successCodeList="0 zero" timeout="soon" disable="perhaps" Retry="1">loose<x/></step>
+<loop/><!-- a note -->
+<group name="G"><condition><operator type="xor"/><expression/><maybe/></condition></group>
+<group name="Off" disable="true"><loop/><step type="T" name="U" retryCount="many"/></group>
 </sequence>"""
-    with pytest.raises(InputError) as caught:
-        read_sequence(data, "s.xml")
-    assert [str(problem).split("; ")[0] for problem in caught.value.problems] == [
-        "s.xml:2:1: disable='maybe' is neither true nor false",
+    found = read_sequence(data, "s.xml")
+    said = [str(problem).split("; ")[0] for problem in validate(found)]
+    assert said == [
+        "s.xml:2:1: disable='perhaps' is neither true nor false",
+        "s.xml:2:1: step 'S' has the type 'T', which is not supported",
         "s.xml:2:1: successCodeList has 'zero', which is not an exit code",
         "s.xml:2:1: timeout='soon' is not a number",
-        "s.xml:3:1: unknown element <loop>",
-        "s.xml:4:28: condition operator 'xor'",
-        "s.xml:4:50: a condition's <expression> has no type",
+        "s.xml:3:1: unknown element <loop> among the steps",
+        "s.xml:4:28: the condition of group 'G' has the type 'xor', which is not supported",
+        "s.xml:4:50: the condition of group 'G' has no type",
+        "s.xml:4:63: the condition of group 'G' has the type 'maybe', which is not supported",
+    ]
+    assert [(item.kind, item.name, item.value, item.owner.line) for item in found.unknown] == [
+        ("attribute", "Retry", "1", 2),
+        ("text", "", "loose", 2),
+        ("element", "x", "", 2),
+        ("element", "loop", "", 1),
+        ("comment", "", "a note", 1),
+        ("element", "maybe", "", 4),
+        ("element", "loop", "", 5),
+    ]
+    assert [str(problem).split("; ")[0] for problem in warnings(found)] == [
+        "s.xml:2:1: text 'loose' is not understood",
+        "s.xml:2:98: <x> is not understood",
+        "s.xml:4:63: <maybe> is not understood",
+        "s.xml:5:34: <loop> is not understood",
     ]
 
 
@@ -126,8 +144,8 @@ HOSTILE = {
     "unknown encoding": b'<?xml version="1.0" encoding="klingon"?><sequence/>',
     "odd codec": b'<?xml version="1.0" encoding="idna"?><sequence/>',
     "no text codec": b'<?xml version="1.0" encoding="zip"?><sequence/>',
-    "wide codec": b'<?xml version="1.0" encoding="shift_jis"?><sequence/>',
-    "says utf-16": b'<?xml version="1.0" encoding="utf-16"?><sequence/>',
+    "wide codec": b'<?xml version="1.0" encoding="utf-7"?><sequence/>',
+    "bad shift_jis": b'<?xml version="1.0" encoding="shift_jis"?><sequence a="\xff"/>',
     "two roots": b"<sequence/><sequence/>",
     "deep": b"<sequence>" + b"<group name='x'>" * 9999 + b"</group>" * 9999 + b"</sequence>",
     "deep conditions": b"<sequence><group><condition>" + b"<operator type='and'>" * 9999

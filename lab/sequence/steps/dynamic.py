@@ -52,15 +52,15 @@ class Rule:
 def read_rules(text: str) -> tuple[Rule, ...]:
     """The rules of the step's XML. Raises InputError when it is no such XML."""
     # Imported when a step has rules: the parser is dear at the start of a machine.
-    from lab.sequence.xmlformat import condition_of
+    from lab.sequence.xmlmodel import condition_of
     from lab.sequence.xmltree import read_document
 
     if not text.strip():
         return ()
     wrapped = f"<sequence>{text.lstrip(chr(0xFEFF))}</sequence>"
-    root = read_document(wrapped.encode("utf-8", "surrogatepass"), "the rules").sequence
+    root = read_document(wrapped.encode("utf-8", "surrogatepass"), "the rules").root
     rules = []
-    for outer in root.children if root else ():
+    for outer in root.children:
         for rule in outer.children if outer.tag == "Rules" else [outer]:
             condition, found = None, []
             for part in rule.children:
@@ -69,10 +69,12 @@ def read_rules(text: str) -> tuple[Rule, ...]:
                 elif part.tag == "Variables":
                     found = [
                         DynamicVariable(
-                            item.attribute("Name"), item.text, item.attribute("IsSecret").casefold() == "true"
+                            item.attributes["Name"],
+                            item.text,
+                            item.attributes.get("IsSecret", "").casefold() == "true",
                         )
                         for item in part.children
-                        if item.attribute("Name")
+                        if item.attributes.get("Name")
                     ]
             rules.append(Rule(condition, tuple(found)))
     return tuple(rules)

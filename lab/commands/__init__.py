@@ -1,0 +1,1 @@
+"""The command's groups, one file each; ``lab.cli`` only registers them."""
