@@ -18,6 +18,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from lab.commands.log import log
 from lab.errors import (
     EXIT_BUG,
     EXIT_INTERRUPTED,
@@ -175,6 +176,9 @@ def schema(what: str) -> int:
     """Print the JSON Schema of a file, for editors."""
     OUT.print_json(json.dumps(json_schema(Scenario if what == "scenario" else Template)))
     return EXIT_OK
+
+
+osdlab.add_command(log)
 
 
 def _pairs(option: str, values: Iterable[str]) -> dict[str, str]:
