@@ -18,6 +18,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from lab.commands.code import code
 from lab.commands.log import log
 from lab.errors import (
     EXIT_BUG,
@@ -178,6 +179,7 @@ def schema(what: str) -> int:
     return EXIT_OK
 
 
+osdlab.add_command(code)
 osdlab.add_command(log)
 
 

@@ -11,7 +11,10 @@ import click
 
 from lab.errors import EXIT_OK
 from lab.logs.files import check_logs, log_files, read_logs
+from lab.logs.history import Trace
 from lab.logs.records import Damage, Record
+from lab.logs.trace import trace
+from lab.sequence.codes import describe
 
 _COLOURS = {"error": "red", "warning": "yellow", "verbose": "bright_black"}
 #: What a log must not do to a terminal: everything that is no text, but line ends and tabs.
@@ -42,8 +45,8 @@ def show(
 ) -> int:
     """Show the records of logs, and what in them is damaged.
 
-    Rolled sets (smsts-20240207-165352.log, smsts.log) are read from the oldest on; a folder stands for the logs
-    in it.
+    Rolled sets (smsts-20240207-165352.log, smsts.log) are read from the oldest on; a folder stands for the
+    logs in it.
     """
     files = log_files(paths)
     check_logs(files)
@@ -110,6 +113,62 @@ def _text(found: Iterable[Record | Damage]) -> Iterator[str]:
         yield " ".join(part for part in parts if part)
     if damaged:
         yield click.style(f"{damaged} damaged piece{'s' if damaged > 1 else ''}", fg="magenta")
+
+
+@log.command("trace")
+@click.argument("paths", nargs=-1, required=True, metavar="FILE…", type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="The whole trace as one JSON object.")
+def trace_(paths: tuple[Path, ...], as_json: bool) -> int:
+    """Rebuild what a task sequence did: groups, steps, conditions, codes, restarts, the result.
+
+    What the logs do not say is left open. With several files: the whole set of one machine's run.
+    """
+    files = log_files(paths)
+    check_logs(files)
+    found = trace(read_logs(files))
+    if as_json:
+        click.echo(json.dumps(found.to_json(), indent=1))
+    else:
+        _write(trace_lines(found))
+    return EXIT_OK
+
+
+_SIGNS = {
+    "succeeded": ("✓", "green"),
+    "failed": ("✗", "red"),
+    "skipped": ("·", None),
+    "disabled": ("○", None),
+}
+
+
+def trace_lines(found: Trace) -> Iterator[str]:
+    """A trace for eyes, with the line of the log before each item."""
+    many = len({item.path for item in found.items}) > 1
+    for item in found.items:
+        sign, colour = _SIGNS.get(item.status or "", ("?", "yellow"))
+        notes = [describe(item.code)] if item.code else []
+        if item.status == "skipped" and item.condition is False:
+            notes.append("condition false")
+        elif item.status in ("skipped", "disabled"):
+            notes.append(item.status)
+        if item.status is None:
+            notes.append("end not in the log")
+        if item.continued:
+            notes.append("continued")
+        if item.reboot is not None:
+            notes.append(f"asks for a restart{f' to {item.reboot}' if item.reboot else ''}")
+        place = f"{Path(item.path).name if many else ''}:{item.line}".lstrip(":").rjust(6)
+        text = f"{'  ' * item.depth}{click.style(sign, fg=colour)} {printable(item.name)}"
+        yield f"{place} {text}" + (f"  ({', '.join(notes)})" if notes else "")
+    for restart in found.restarts:
+        yield f"{str(restart.line).rjust(6)} restart to {restart.target or '?'} after {restart.after or '?'}"
+    said = f"result: {found.result}"
+    if found.failed_step is not None:
+        code = f" with {describe(found.code)}" if found.code is not None else ""
+        said += f", failed step: {printable(found.failed_step)}{code}"
+    yield said
+    if found.damage:
+        yield f"{len(found.damage)} damaged pieces; osdlab log show lists them"
 
 
 def printable(text: str) -> str:

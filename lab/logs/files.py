@@ -1,7 +1,7 @@
 """Log files in the order in which they were written: rolled sets, and folders of logs.
 
-Names (observed): ``smsts-20240207-165352.log`` is older than ``smsts.log``, ``name.lo_`` is older than ``name.log``,
-``name-1.log`` older than ``name.log``.
+Names: ``smsts-20240207-165352.log`` is older than ``smsts.log``, ``name.lo_`` is older than ``name.log``
+(observed), ``name-1.log`` older than ``name.log`` (guess).
 """
 
 from __future__ import annotations
@@ -84,11 +84,8 @@ def check_logs(paths: Iterable[Path]) -> None:
             problems.append(Problem(str(path), 0, 0, f"cannot be read: {error.strerror or error}"))
             continue
         damage = [found for found in scan(source_of(head)) if isinstance(found, Damage)]
-        if not damage or OPEN in source_of(head).scanned:
-            continue
-        source = read_source(path)
-        if OPEN not in source.scanned and not any(isinstance(found, Record) for found in scan(source)):
-            said = f"not one line of text: {damage[0].reason}"
+        if sum(found.length for found in damage) * 3 > len(head) and OPEN not in read_source(path).scanned:
+            said = f"this is no log: {damage[0].reason}"
             problems.append(
                 Problem(str(path), damage[0].line, 1, said, "give a log of ConfigMgr, MDT or Setup")
             )

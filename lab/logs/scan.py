@@ -109,6 +109,8 @@ class _Scanner:
                 return
             if values and partial is None:
                 partial = (close, end, values)
+                if "time" in values:
+                    break  # these are a record's attributes, though they are cut
             close = data.find(CLOSE, close + 7, limit)
         if partial is not None:
             close, end, values = partial

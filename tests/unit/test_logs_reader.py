@@ -22,6 +22,9 @@ def line(message: str, *, type: str = "1", time: str = "12:01:07.123+480", end: 
     )
 
 
+QUOTED = line("inner", end="")
+
+
 def read(data: bytes | str) -> tuple[list[Record], list[Damage]]:
     """The records and the damage, after a look at the tiling."""
     raw = data.encode() if isinstance(data, str) else data
@@ -31,7 +34,6 @@ def read(data: bytes | str) -> tuple[list[Record], list[Damage]]:
     at = source.base
     for found in scan(source):
         assert found.offset >= at and found.length > 0
-        assert not source.text((at - source.base) // source.unit, (found.offset - at) // source.unit).strip()
         assert not raw[at : found.offset].strip(BLANK)
         at = found.offset + found.length
         assert found.line == raw[: found.offset].decode(source.encoding, "replace").count("\n") + 1
@@ -49,7 +51,8 @@ def test_a_clean_log() -> None:
     assert records[2].to_json() == {
         "time": "2024-02-07T12:01:07.123-08:00", "date": "2024-02-07", "bias": 480, "component": "TSManager",
         "context": "", "type": 3, "severity": "error", "thread": 1328, "file": "engine.cxx:143",
-        "message": "three", "path": "a.log", "offset": records[2].offset, "length": records[2].length, "line": 4,
+        "message": "three", "path": "a.log", "offset": records[2].offset, "length": records[2].length,
+        "line": 4,
     }  # fmt: skip
 
 
@@ -87,9 +90,10 @@ def test_times_as_logs_spell_them(time: str, date: str, iso: str | None) -> None
         (line("one") + "stray\r\ntext\r\n" + line("two"), ["one", "two"], ["text outside records"]),
         ("OG[half]LOG]!><time=>\n" + line("two"), ["two"], ["text outside records"]),
         (line("one") + "\0" * 500, ["one"], ["NUL padding"]),
-        (line("one") + "\0" * 500 + "rest\0", ["one"], ["NUL padding", "text outside records", "NUL padding"]),
+        (line("one") + "\0" * 500 + "rest\0", ["one"],
+         ["NUL padding", "text outside records", "NUL padding"]),
         (line("a ]LOG]!> b") + line("two"), ["a ]LOG]!> b", "two"], []),
-        (line("wrote " + line("inner", end="") + " there"), ["wrote " + line("inner", end="") + " there"], []),
+        (line(f"saw {QUOTED} there"), [f"saw {QUOTED} there"], []),
         ('<![LOG[one]LOG]!><time="1:2:3" date="02-07-2024" component="Ts rest]LOG]!><x\n' + line("two"),
          ["one", "two"], ["the record's attributes are cut"]),
         ("\x1a" + line("one"), ["one"], ["text outside records"]),
@@ -153,14 +157,15 @@ def test_binary_data_is_damage() -> None:
 
 PIECES = st.sampled_from(
     [
-        "<![LOG[", "]LOG]!>", '<time="', '" date="', '" component="', '">', "\r\n", "\n", "\0", " ", '"', "'", "=",
+        "<![LOG[", "]LOG]!>", '<time="', '" date="', '" component="', '">', "\r\n", "\n", "\0", " ", '"', "'",
+        "=",
         "text", "$$<", "><", ">", "]", "<", line("x"), line("y", end=""), "\ufeff", "é", "a='b'", "\x1a",
         "$$<A><1-1-2024 1:2:3><thread=1>",
     ]
 )  # fmt: skip
 
 
-@settings(max_examples=400, deadline=2000)
+@settings(max_examples=200, deadline=2000)
 @given(
     st.lists(PIECES, max_size=40), st.sampled_from(["utf-8", "utf-16-le", "utf-16"]), st.binary(max_size=3)
 )
@@ -168,7 +173,7 @@ def test_every_byte_is_accounted_for(pieces: list[str], encoding: str, rest: byt
     tile("".join(pieces).encode(encoding) + rest)
 
 
-@settings(max_examples=200, deadline=2000)
+@settings(max_examples=100, deadline=2000)
 @given(st.binary(max_size=400))
 def test_no_bytes_upset_the_reader(data: bytes) -> None:
     tile(data)
@@ -189,7 +194,8 @@ def tile(data: bytes) -> None:
 @pytest.mark.parametrize(
     "piece",
     [
-        "<![LOG[", "]LOG]!>", '<![LOG[]LOG]!><a="', ']LOG]!><a="" a="', "<![LOG[x]LOG]!><time='", "$$<", " ", "\t",
+        "<![LOG[", "]LOG]!>", '<![LOG[]LOG]!><a="', ']LOG]!><a="" a="', "<![LOG[x]LOG]!><time='", "$$<", " ",
+        "\t",
         '<![LOG[]LOG]!><time="" date="" component="', "a\t", "]LOG]!><a='", "$$<A><", "\0a",
     ],
 )  # fmt: skip
@@ -197,7 +203,7 @@ def test_time_is_linear(piece: str) -> None:
     """A quadratic reader would need minutes for this; the suite's time limit would say so."""
     import time
 
-    data = ("<![LOG[" + piece * (300_000 // len(piece))).encode()
+    data = ("<![LOG[" + piece * (100_000 // len(piece))).encode()
     for text in (data, data[7:]):
         began = time.process_time()
         tile(text)
