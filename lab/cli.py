@@ -20,6 +20,7 @@ from rich.text import Text
 
 from lab.commands.code import code
 from lab.commands.log import log
+from lab.commands.replay import replay_
 from lab.errors import (
     EXIT_BUG,
     EXIT_INTERRUPTED,
@@ -181,6 +182,7 @@ def schema(what: str) -> int:
 
 osdlab.add_command(code)
 osdlab.add_command(log)
+osdlab.add_command(replay_)
 
 
 def _pairs(option: str, values: Iterable[str]) -> dict[str, str]:

@@ -6,7 +6,7 @@ program. ``environment`` is where the program itself can run (documented); the s
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -71,6 +71,9 @@ STEP_TYPES: dict[str, StepType] = {
         ),
     )
 }  # fmt: skip
+
+#: What each type of step does, by its XML type.
+StepTypes = Mapping[str, StepType]
 
 
 def may_run(kind: StepType, run_in: str, in_winpe: bool) -> bool:
