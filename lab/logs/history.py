@@ -50,9 +50,13 @@ class Item:
     ended_line: int | None = None
     run: int = 1
     group: str | None = None
+    #: how many variables the log had set before it
+    sets_before: int = 0
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        values = asdict(self)
+        del values["sets_before"]
+        return values
 
 
 @dataclass
@@ -97,11 +101,11 @@ class Trace:
     uefi: bool | None = None
     records: int = 0
     damage: list[Damage] = field(default_factory=list)
-    set_lines: list[tuple[int, str, str]] = field(default_factory=list)
+    sets: list[tuple[str, str]] = field(default_factory=list)
     result_place: Place | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """``set_lines`` (number of items before it, name, value) stays inside: values may be secret."""
+        """``sets`` (name, value; in order) stays inside: values may be secret."""
         return {
             "result": self.result,
             "failed_step": self.failed_step,

@@ -1,4 +1,4 @@
-"""A task sequence whose steps and conditions are answered from a log: the engine's rules without the programs."""
+"""A task sequence whose steps and conditions are answered from a log: the engine without the programs."""
 
 from __future__ import annotations
 

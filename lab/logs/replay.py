@@ -1,9 +1,9 @@
 """A recorded run held against the engine: where would the engine have gone another way?
 
 The level is the step: its recorded exit code stands in place of its program, and what its condition came to
-is taken from the log, because a log does not tell all variables. What is left to the engine is compared: order,
-success codes, continue on error, groups, restarts, the end. Conditions over variables that only the engine sets
-(``_SMSTS…``) are worked out as well, and must agree with the log.
+is taken from the log, because a log does not tell all variables. What is left to the engine is compared:
+order, success codes, continue on error, groups, restarts, the end. Conditions over variables that only the
+engine sets (``_SMSTS…``) are worked out as well, and must agree with the log.
 """
 
 from __future__ import annotations
@@ -78,9 +78,8 @@ class _Diverged(Exception):
 class _Replayer:
     def __init__(self, sequence: TaskSequence, trace: Trace) -> None:
         self.trace = trace
-        runs = {item.run for item in trace.items}
-        self.first = next((n for n, item in enumerate(trace.items) if item.run == max(runs)), 0)
-        self.items = [item for item in trace.items[self.first :] if item.kind != "script"]
+        last = max((item.run for item in trace.items), default=1)
+        self.items = [item for item in trace.items if item.run == last and item.kind != "script"]
         self.given = instructions.build(sequence)
         self.sequence = replace(sequence, children=prepared(sequence.children))
         self.table = instructions.table(self.sequence)
@@ -274,11 +273,10 @@ class _Replayer:
         return None
 
     def _check_condition(self, item: Item, given: Group | Step) -> None:
-        index = self.first + self.items.index(item)
         known = {
             name.strip().casefold(): value
-            for number, name, value in self.trace.set_lines
-            if number <= index + 1 and name.casefold().startswith("_smsts")
+            for name, value in self.trace.sets[: item.sets_before]
+            if name.casefold().startswith("_smsts")
         }
         holds = evaluate_known(given.condition, known)
         logged = item.condition is not False
@@ -304,7 +302,8 @@ class _Replayer:
         if status == "failed":
             continues = ", and continues" if data.get("continued") else ", and does not continue on error"
         code = f" with code {data['code']}" if word == "step" and status in ("succeeded", "failed") else ""
-        self.last = f"the {word} '{model.name}' has {status}{code}{continues}"
+        said = f"the {word} '{model.name}' has {status}{code}{continues}"
+        self.last = f"{self.last}; {said}" if word == "group" and status == "failed" else said
         if item is None or item.status is None or item.status == status:
             return
         why = ""

@@ -82,6 +82,7 @@ class _Tracer:
         item = Item(
             name, kind, record.path, record.line, record.time,
             pointer=pointer, depth=len(self.open), run=self.run, group=group,
+            sets_before=len(self.trace.sets),
         )  # fmt: skip
         self.trace.items.append(item)
         self.current = item
@@ -104,7 +105,7 @@ class _Tracer:
         item = Item(
             name, None, record.path, record.line, record.time, depth=len(self.open), run=self.run,
             pointer=int(pointer) if pointer else None, type=type or None,
-            group=self.open[-1].name if self.open else None,
+            group=self.open[-1].name if self.open else None, sets_before=len(self.trace.sets),
         )  # fmt: skip
         self.announced = item
 
@@ -343,7 +344,7 @@ class _Tracer:
     def _variable(self, name: str, value: str) -> None:
         if name.casefold() == "smstsrebootrequested":
             self._target(value)
-        self.trace.set_lines.append((len(self.trace.items) + (self.announced is not None), name, value))
+        self.trace.sets.append((name, value))
 
 
 _ENGINE = frozenset(("tsmanager", "tsmbootstrap", "tsbootshell", "reboot", ""))

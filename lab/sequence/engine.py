@@ -62,7 +62,6 @@ def advance(
     sequence: TaskSequence, state: ExecutionState, outcome: Outcome, step_types: StepTypes = STEP_TYPES
 ) -> tuple[ExecutionState, tuple[EngineEvent, ...]]:
     """Take the pending effect's outcome in and go on until the next effect or the end.
-
     ``step_types`` stays the same in all of a run; a replay has recorded exit codes in place of the programs.
     Raises ValueError when the run is over.
     """
