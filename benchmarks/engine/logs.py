@@ -1,8 +1,8 @@
 """How fast a log is parsed, beside a plain regular expression over the same log as the floor.
 
 ``python -m benchmarks.engine.logs [FILE]``: FILE, or a log in the shape of smsts.log made on the fly, is
-repeated to at least 50 MB. Parsing finds every record with its fields and its line; text is decoded when asked
-for. CPU time of one core, the best of three.
+repeated to at least 50 MB. Parsing finds every record with its fields and line; text is decoded on demand.
+CPU time of one core, the best of three.
 """
 
 from __future__ import annotations
