@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -68,13 +70,17 @@ def show(
 
 def _write(lines: Iterable[str]) -> None:
     batch: list[str] = []
-    for line in lines:
-        batch.append(line)
-        if len(batch) >= _BATCH:
+    try:
+        for line in lines:
+            batch.append(line)
+            if len(batch) >= _BATCH:
+                click.echo("\n".join(batch))
+                batch = []
+        if batch:
             click.echo("\n".join(batch))
-            batch = []
-    if batch:
-        click.echo("\n".join(batch))
+    except BrokenPipeError:
+        # The reader of a pipe has seen enough (``| head``): nothing more is written, at the end neither.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _json(found: Iterable[Record | Damage]) -> Iterator[str]:
