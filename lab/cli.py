@@ -19,6 +19,9 @@ from rich.table import Table
 from rich.text import Text
 
 from lab.clock import SystemClock
+from lab.commands.code import code
+from lab.commands.log import log
+from lab.commands.replay import replay_
 from lab.commands.sequence import sequence as sequence_group
 from lab.errors import (
     EXIT_BUG,
@@ -235,7 +238,8 @@ def _within(
         yield known[item]
 
 
-osdlab.add_command(sequence_group)
+for group in (sequence_group, log, replay_, code):
+    osdlab.add_command(group)
 
 
 def _pairs(option: str, values: Iterable[str]) -> dict[str, str]:

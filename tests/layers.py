@@ -14,7 +14,7 @@ LEVELS: tuple[frozenset[str], ...] = tuple(
         "errors clock files settings yamlio",
         "timeline",
         "sequence",
-        "site hypervisor network disk guest pe",
+        "site hypervisor network disk guest pe logs",
         "simulation",
         "scenario",
         "judge",

@@ -30,7 +30,7 @@ from lab.sequence.state import pending_data_path as pending_data_path
 from lab.sequence.state import variables_of as variables_of
 from lab.sequence.steps.answered import answered
 from lab.sequence.steps.subsequence import missing_child
-from lab.sequence.steptypes import STEP_TYPES, may_run
+from lab.sequence.steptypes import STEP_TYPES, StepTypes, may_run
 from lab.sequence.variables import Variables
 
 
@@ -61,15 +61,15 @@ def next_effect(sequence: TaskSequence, state: ExecutionState) -> Effect | Finis
 
 
 def advance(
-    sequence: TaskSequence, state: ExecutionState, outcome: Outcome
+    sequence: TaskSequence, state: ExecutionState, outcome: Outcome, step_types: StepTypes = STEP_TYPES
 ) -> tuple[ExecutionState, tuple[EngineEvent, ...]]:
     """Take the pending effect's outcome in and go on until the next effect or the end.
-
+    ``step_types`` stays the same in all of a run; a replay has recorded exit codes in place of the programs.
     Raises ValueError when the run is over.
     """
     if state.activity == "done":
         raise ValueError("the run is over")
-    engine = _Engine(sequence, state)
+    engine = _Engine(sequence, state, step_types)
     engine.feed(outcome)
     return engine.state(), tuple(engine.run.events)
 
@@ -77,9 +77,10 @@ def advance(
 class _Engine(Bookkeeping):
     """One ``advance``: a working copy of the state."""
 
-    def __init__(self, sequence: TaskSequence, state: ExecutionState) -> None:
+    def __init__(self, sequence: TaskSequence, state: ExecutionState, step_types: StepTypes) -> None:
         super().__init__(Run(state.variables, state.memory))
         self._sequence = sequence
+        self._step_types = step_types
         self._table = instructions.table(sequence)
         self._activity: Activity = state.activity
         self._pointer = state.pointer
@@ -245,7 +246,7 @@ class _Engine(Bookkeeping):
         return "walk"
 
     def _behaviour(self, step: Step) -> Behaviour:
-        kind = STEP_TYPES.get(step.type)
+        kind = self._step_types.get(step.type)
         if kind is None and not step.doubled:
             # ``validate`` names it before a run; here it must not pass silently.
             self.run.record(f"Unsupported step type {step.type}", 3, "instruction.cxx:780")
@@ -263,7 +264,7 @@ class _Engine(Bookkeeping):
 
     def _step_ended(self, code: int) -> Activity | Literal["walk"]:
         run, step, entry = self.run, self._step, self._table.instructions[self._pointer]
-        kind = STEP_TYPES.get(step.type)
+        kind = self._step_types.get(step.type)
         succeeded = code in map(codes.unsigned, step.success_codes)
         run.record(RULE, 1, "instruction.cxx:816")
         if succeeded:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from lab.sequence.kinds.core import CORE
 from lab.sequence.kinds.imaging import IMAGING
 from lab.sequence.kinds.software import SOFTWARE
@@ -14,6 +16,9 @@ STEP_TYPES: dict[str, StepType] = {
 
 #: MDT writes command lines as steps without a type.
 STEP_TYPES[""] = STEP_TYPES["SMS_TaskSequence_RunCommandLineAction"]
+
+#: What each type of step does, by its XML type.
+StepTypes = Mapping[str, StepType]
 
 
 def may_run(kind: StepType | None, run_in: str, in_winpe: bool) -> bool:
