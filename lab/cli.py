@@ -18,6 +18,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from lab.commands.rules import rules
 from lab.errors import (
     EXIT_BUG,
     EXIT_INTERRUPTED,
@@ -61,6 +62,9 @@ def osdlab(context: click.Context) -> None:
     Exit codes: 0 as expected, 1 an expectation failed, 2 usage, 3 bad input, 4 the lab broke, 70 our bug.
     """
     context.obj = Settings.from_environment()
+
+
+osdlab.add_command(rules)
 
 
 @osdlab.command()

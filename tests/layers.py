@@ -17,9 +17,11 @@ LEVELS: tuple[frozenset[str], ...] = tuple(
         "site hypervisor network disk guest pe",
         "simulation",
         "scenario",
+        "rules",
         "judge",
         "run",
         "report",
+        "commands",
         "cli pytest_plugin",
     )
 )
@@ -29,7 +31,7 @@ ARROWS = frozenset({("clock", "errors"), ("yamlio", "errors"), ("settings", "err
 #: Each third-party package has one home; pydantic also the rooms whose models derive from yamlio's.
 HOMES: dict[str, frozenset[str]] = {
     "yaml": frozenset({"yamlio"}),
-    "pydantic": frozenset({"yamlio", "scenario"}),
+    "pydantic": frozenset({"yamlio", "scenario", "rules"}),
     "pydantic_core": frozenset({"yamlio", "scenario"}),
     "libvirt": frozenset({"hypervisor"}),
     "pyqcow": frozenset({"hypervisor"}),
@@ -37,8 +39,8 @@ HOMES: dict[str, frozenset[str]] = {
     "regipy": frozenset({"disk"}),
     "starlette": frozenset({"site"}),
     "uvicorn": frozenset({"site"}),
-    "rich": frozenset({"report", "cli"}),
-    "click": frozenset({"cli"}),
+    "rich": frozenset({"report", "cli", "commands"}),
+    "click": frozenset({"cli", "commands"}),
     "pytest": frozenset({"pytest_plugin"}),
     "_pytest": frozenset({"pytest_plugin"}),
     "xdist": frozenset({"pytest_plugin"}),
