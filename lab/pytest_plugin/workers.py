@@ -1,4 +1,4 @@
-"""How xdist hands out the items: those of a YAML file stay together, all others go one by one or by group."""
+"""How xdist hands out the items: those of one run stay together, all others go one by one or by group."""
 
 from __future__ import annotations
 
@@ -9,5 +9,8 @@ class ScenarioScheduling(LoadGroupScheduling):
     """Runs in the front; the ids are those that the workers collected."""
 
     def _split_scope(self, nodeid: str) -> str:
-        path = nodeid.partition("::")[0]
-        return path if path.endswith((".yaml", ".yml")) else super()._split_scope(nodeid)
+        path, *below = nodeid.split("::")
+        if not path.endswith((".yaml", ".yml")):
+            return str(super()._split_scope(nodeid))
+        # Below the file stand the runs of its matrix, if it has one, and then the expectations.
+        return f"{path}::{below[0]}" if len(below) > 1 else path
