@@ -59,15 +59,16 @@ def next_effect(sequence: TaskSequence, state: ExecutionState) -> Effect | Finis
 
 
 def advance(
-    sequence: TaskSequence, state: ExecutionState, outcome: Outcome
+    sequence: TaskSequence, state: ExecutionState, outcome: Outcome, *, records: bool = True
 ) -> tuple[ExecutionState, tuple[EngineEvent, ...]]:
     """Take the pending effect's outcome in and go on until the next effect or the end.
 
+    ``records``: whether the events include the log's records; the same outcomes give them at any later time.
     Raises ValueError when the run is over.
     """
     if state.activity == "done":
         raise ValueError("the run is over")
-    engine = _Engine(sequence, state)
+    engine = _Engine(sequence, state, records)
     engine.feed(outcome)
     return engine.state(), tuple(engine.run.events)
 
@@ -75,8 +76,8 @@ def advance(
 class _Engine(Bookkeeping):
     """One ``advance``: a working copy of the state."""
 
-    def __init__(self, sequence: TaskSequence, state: ExecutionState) -> None:
-        super().__init__(Run(state.variables, state.memory))
+    def __init__(self, sequence: TaskSequence, state: ExecutionState, records: bool) -> None:
+        super().__init__(Run(state.variables, state.memory, records))
         self._sequence = sequence
         self._table = instructions.table(sequence)
         self._activity: Activity = state.activity

@@ -84,15 +84,18 @@ def simulate(
     clock: VirtualClock,
     secrets: Sequence[str] = (),
     epoch: float = EPOCH,
+    records: bool = True,
 ) -> SimulatedRun:
     """Run ``sequence`` on a blank machine, from its first power-on to its power-off or stall.
 
     ``timeline`` must use ``clock``. ``variables`` and ``secrets`` are those of the policy.
+    Without ``records`` the sequence's log is not made, which is most of the work; the same call with them
+    makes it.
     Never raises for what the sequence or the machine does; an unanswered command, a refused policy and a
     stall are in the result's ``fault``.
     """
     model = ModelSite(site, contents, machine=spec.name, timeline=timeline, clock=clock)
-    return World(sequence, spec, variables, secrets, doubles, model, timeline, clock, epoch).run()
+    return World(sequence, spec, variables, secrets, doubles, model, timeline, clock, epoch, records).run()
 
 
 @dataclass
@@ -119,6 +122,7 @@ class World:
         timeline: Timeline,
         clock: VirtualClock,
         epoch: float,
+        records: bool = True,
     ) -> None:
         self._sequence = sequence
         self._spec = spec
@@ -129,6 +133,7 @@ class World:
         self._timeline = timeline
         self._clock = clock
         self._epoch = epoch
+        self._records = records
         self._begun = self._started = clock.now()
         self._starts = 0
         self._machine = Machine.blank(spec)
@@ -277,12 +282,12 @@ class World:
             doubles=self._doubles, place=place, name=self._name, phase=self._announce,
         )  # fmt: skip
         self._announce("step")
-        mark = f"start-{self._starts}"
-        ports = (performer, store, self._emit, self._clock, mark)
+        ports = (performer, store, self._emit, self._clock, f"start-{self._starts}")
+        named: dict[str, Any] = {
+            "log": log, "wall": self._wall, "how": "modelled", "place": place, "records": self._records,
+        }  # fmt: skip
         loop = (
-            Loop(self._sequence, *ports, log=log, wall=self._wall, how="modelled", place=place)
-            if saved is None
-            else Loop.of_saved(saved, *ports, log=log, wall=self._wall, how="modelled", place=place)
+            Loop(self._sequence, *ports, **named) if saved is None else Loop.of_saved(saved, *ports, **named)
         )
         try:
             result = loop.start(self._variables, self._secrets) if saved is None else loop.resume(saved)
