@@ -134,7 +134,7 @@ def _prepare() -> tuple[Step, Step, Step]:
 
 
 def _partition(name: str, style: str, partitions: tuple[_Partition, ...]) -> Step:
-    """The editor's array: ``OSDPartitions`` is the count, each partition's fields carry its number (observed)."""
+    """The editor's array: ``OSDPartitions`` is the count, fields carry a partition's number (observed)."""
     flat = {"OSDDiskIndex": "0", "OSDPartitionStyle": style}
     for number, fields in enumerate(partitions):
         complete = {"Bootable": "false", "QuickFormat": "true", "AssignVolumeLetter": "true", **fields}
