@@ -22,6 +22,7 @@ from lab.clock import SystemClock
 from lab.commands.code import code
 from lab.commands.log import log
 from lab.commands.replay import replay_
+from lab.commands.rules import rules
 from lab.commands.sequence import sequence as sequence_group
 from lab.errors import (
     EXIT_BUG,
@@ -48,7 +49,8 @@ from lab.run.turn import commit_count, host_factor
 from lab.scenario.commandline import command_line_scenario
 from lab.scenario.fields import duration
 from lab.scenario.loader import LoadedScenario, load_scenarios
-from lab.scenario.schema import Scenario, Template
+from lab.scenario.matrix import file_schema
+from lab.scenario.schema import Template
 from lab.sequence.variables import Variables
 from lab.settings import Settings
 from lab.yamlio import json_schema
@@ -82,6 +84,8 @@ def osdlab(context: click.Context) -> None:
               help="With --sequence: reference-image, boot-image, client, missing, or a path.")  # fmt: skip
 @click.option("--variable", multiple=True, metavar="NAME=VALUE",
               help="With --sequence: a variable of the device, before the first step.")  # fmt: skip
+@click.option("--variant", metavar="TEXT", default="",
+              help="Of scenarios with a matrix, only the runs whose name has this in it.")  # fmt: skip
 @click.option("--fidelity", type=click.Choice(["vm", "sim"]), default="vm", show_default=True,
               help="vm: a real virtual machine; sim: the simulator.")  # fmt: skip
 @click.option("--keep", type=click.Choice(["on-failure", "always"]), default="on-failure", show_default=True,
@@ -98,6 +102,7 @@ def run(
     machine: str | None,
     content: tuple[str, ...],
     variable: tuple[str, ...],
+    variant: str,
     fidelity: Literal["vm", "sim"],
     keep: str,
     vm_budget: str | None,
@@ -111,7 +116,7 @@ def run(
             raise click.UsageError("--name, --machine, --content and --variable go with --sequence.")
         if not paths:
             raise click.UsageError("Say what to run: scenarios, or --sequence FILE --machine TEMPLATE.")
-        scenarios = load_scenarios(paths, templates=settings.vm_templates)
+        scenarios = _chosen(load_scenarios(paths, templates=settings.vm_templates), variant)
     else:
         if paths or not machine:
             raise click.UsageError("--sequence goes with --machine, and without scenarios.")
@@ -203,7 +208,7 @@ def setup(settings: Settings) -> int:
 @click.argument("what", type=click.Choice(["scenario", "template"]))
 def schema(what: str) -> int:
     """Print the JSON Schema of a file, for editors."""
-    OUT.print_json(json.dumps(json_schema(Scenario if what == "scenario" else Template)))
+    OUT.print_json(json.dumps(file_schema() if what == "scenario" else json_schema(Template)))
     return EXIT_OK
 
 
@@ -223,7 +228,8 @@ def _within(
     known = {}
     for loaded in scenarios:
         own = loaded.scenario
-        known[Candidate(str(loaded.path), own.takes or USUAL, own.core)] = loaded
+        name = f"{loaded.path} [{loaded.variant}]" if loaded.variant else str(loaded.path)
+        known[Candidate(name, own.takes or USUAL, own.core)] = loaded
     clock = SystemClock()
     begin = clock.now()
     choice = choose(
@@ -238,7 +244,7 @@ def _within(
         yield known[item]
 
 
-for group in (sequence_group, log, replay_, code):
+for group in (sequence_group, log, replay_, code, rules):
     osdlab.add_command(group)
 
 
@@ -252,6 +258,14 @@ def _pairs(option: str, values: Iterable[str]) -> dict[str, str]:
             raise click.UsageError(f"{option} names '{name}' twice.")
         pairs[name] = value
     return pairs
+
+
+def _chosen(scenarios: list[LoadedScenario], variant: str) -> list[LoadedScenario]:
+    chosen = [loaded for loaded in scenarios if variant in loaded.variant]
+    if not chosen:
+        names = "; ".join(dict.fromkeys(loaded.variant for loaded in scenarios if loaded.variant))
+        raise UsageError(f"no run is called '{variant}'", hint=f"there are: {names}" if names else "")
+    return chosen
 
 
 def _check_all(scenarios: Iterable[LoadedScenario]) -> None:

@@ -41,7 +41,41 @@ THREAD = 1100
 Emit = Callable[[str, dict[str, Any]], None]
 
 
-__all__ = ["FORMAT", "Log", "Loop", "Place", "Restarting", "Store", "record"]
+__all__ = ["FORMAT", "Log", "Loop", "Place", "Restarting", "Savable", "Saved", "Store", "record"]
+
+
+@dataclass(frozen=True)
+class Saved:
+    """A run between two effects, as a store keeps it: values that never change, text only when it is needed.
+
+    ``mark`` is the boot's; ``place`` the pointer and name of the current step.
+    """
+
+    sequence: Mapping[str, Any]
+    state: ExecutionState
+    pending: Effect
+    mark: str
+    policy: Mapping[str, Any]
+    counts: Mapping[str, int]
+    place: tuple[int, str]
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "format": FORMAT,
+            "sequence": self.sequence,
+            "state": self.state.to_json(),
+            "pending": self.pending.to_json(),
+            "mark": self.mark,
+            "policy": self.policy,
+            "counts": dict(self.counts),
+            "place": list(self.place),
+        }
+
+
+class Savable(Protocol):
+    """What a store is given."""
+
+    def to_json(self) -> dict[str, Any]: ...
 
 
 @dataclass(frozen=True)
@@ -54,7 +88,7 @@ class Restarting:
 class Store(Protocol):
     """Keeps the run over restarts."""
 
-    def save(self, saved: dict[str, Any]) -> None:
+    def save(self, saved: Savable) -> None:
         """Keep this, and nothing else. When it returns, a power cut does not lose it."""
         ...
 
@@ -107,7 +141,7 @@ class Loop:
     ``mark`` tells one boot of the machine from another. ``wall`` gives UTC seconds since 1970 for the log.
     ``policy`` is kept beside the state. ``how`` is how the outcomes come about that the loop itself gives
     (after a restart). ``place`` follows the current step. ``counts`` has how many effects came about how,
-    over the whole run.
+    over the whole run. Without ``records`` there is no log.
     """
 
     def __init__(
@@ -125,6 +159,7 @@ class Loop:
         how: How = "real",
         place: Place | None = None,
         thread: int = THREAD,
+        records: bool = True,
     ) -> None:
         self._sequence = sequence
         self._performer = performer
@@ -137,6 +172,7 @@ class Loop:
         self._policy = dict(policy or {})
         self._how = how
         self._thread = thread
+        self._records = records
         self._encoded = codec.to_json(sequence)
         self._paths: tuple[str, str] | None = ("", "")
         self.place = place or Place()
@@ -220,7 +256,7 @@ class Loop:
             data["message"] = outcome.message
         self._emit("effect", data)
         assert self.state is not None
-        self.state, events = engine.advance(self._sequence, self.state, outcome)
+        self.state, events = engine.advance(self._sequence, self.state, outcome, records=self._records)
         self._follow_paths()
         # One write for all that an effect led to: a disk behind a user-space file system is slow per write.
         self._log.write("".join(self._passed_on(events)))
@@ -250,14 +286,13 @@ class Loop:
     def _save(self, pending: Effect) -> None:
         assert self.state is not None
         self._store.save(
-            {
-                "format": FORMAT,
-                "sequence": self._encoded,
-                "state": self.state.to_json(),
-                "pending": pending.to_json(),
-                "mark": self._mark,
-                "policy": self._policy,
-                "counts": dict(self.counts),
-                "place": [self.place.pointer, self.place.step],
-            }
+            Saved(
+                sequence=self._encoded,
+                state=self.state,
+                pending=pending,
+                mark=self._mark,
+                policy=self._policy,
+                counts=dict(self.counts),
+                place=(self.place.pointer, self.place.step),
+            )
         )

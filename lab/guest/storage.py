@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lab.guest import paths
+from lab.guest.loop import Savable
 from lab.sequence.smsts import BOM
 
 #: The state's file in the data folder; ConfigMgr's name for the environment that survives a restart.
@@ -28,21 +29,21 @@ class FileStore:
     def __init__(self, drives: Mapping[str, str] = paths.DRIVES, folder: str = "") -> None:
         self._drives = drives
         self._folder = folder
-        self._saved: dict[str, Any] | None = None
+        self._saved: Savable | None = None
         self._texts: dict[str, tuple[object, str]] = {}
 
-    def save(self, saved: dict[str, Any]) -> None:
+    def save(self, saved: Savable) -> None:
         """Raises OSError. On a drive that is not there (any more) it is kept in memory."""
         self._saved = saved
         if not (path := self._file()):
             return
-        parts = (f"{json.dumps(key)}:{self._text(key, value)}" for key, value in saved.items())
+        parts = (f"{json.dumps(key)}:{self._text(key, value)}" for key, value in saved.to_json().items())
         write_whole(path, ("{" + ",".join(parts) + "}").encode())
 
     def load(self) -> dict[str, Any] | None:
         """What was saved last, or None. Raises ValueError when the file is no JSON."""
         if not (path := self._file()):
-            return self._saved
+            return self._saved.to_json() if self._saved else None
         try:
             with open(path, "rb") as file:
                 loaded: dict[str, Any] = json.loads(file.read())

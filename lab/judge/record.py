@@ -36,6 +36,7 @@ class RunRecord:
     counts      effects by how they came about: real, modelled, doubled, recorded
     error       what broke the lab: {"message", "hint", "seq"}, or None; with "bug": true a bug of ours
     accelerator {"choice", "reason", "factor"}, or {} when nothing was accelerated
+    variant     which run of the file's matrix this is, or ""
     """
 
     run: str
@@ -56,6 +57,7 @@ class RunRecord:
     error: Mapping[str, Any] | None = None
     accelerator: Mapping[str, Any] = field(default_factory=dict)
     arguments: str = ""
+    variant: str = ""
 
     @property
     def exit_code(self) -> int:
@@ -124,6 +126,7 @@ def build_record(
         error=_bug(bug) if bug else _error(found, fault),
         accelerator=accelerator,
         arguments=loaded.arguments,
+        variant=loaded.variant,
     )
 
 

@@ -23,7 +23,7 @@ from lab.pytest_plugin.showing import status_line
 from lab.report.summary import render_fault, render_verdict
 from lab.run.budget import USUAL, Candidate
 from lab.run.doctor import lacking
-from lab.run.front import run_scenario
+from lab.run.front import Fidelity, run_scenario
 from lab.run.prepare import read_checked_sequence
 from lab.scenario.loader import LoadedScenario, load_scenarios
 from lab.settings import Settings
@@ -33,17 +33,20 @@ _WIDTH = 100
 _Style = Literal["long", "short", "line", "no", "native", "value", "auto"]
 
 
-class ScenarioFile(pytest.File):
-    """One scenario."""
+class ScenarioRun:
+    """One run of a scenario, for all of its items: done when the first asks for it."""
 
-    _loaded: LoadedScenario
-    _record: RunRecord | None = None
-    _raised: BaseException | None = None
+    def __init__(self, loaded: LoadedScenario, settings: Settings, config: pytest.Config) -> None:
+        self._loaded = loaded
+        self._settings = settings
+        self._config = config
+        self._fidelity: Fidelity = config.getoption("fidelity")
+        self._record: RunRecord | None = None
+        self._raised: BaseException | None = None
 
-    def collect(self) -> Iterable[pytest.Item]:
-        self._settings = Settings.from_environment()
-        (self._loaded,) = load_scenarios([self._shown()], templates=self._settings.vm_templates)
-        read_checked_sequence(self._loaded)  # what is wrong in it is told now, and nothing is started
+    def items(self, parent: pytest.Collector) -> Iterable[pytest.Item]:
+        """An item for each expectation. Raises InputError: what is wrong is told before anything starts."""
+        read_checked_sequence(self._loaded)
         seen: dict[str, int] = {}
         # Judged on nothing at all, each expectation says at least what it wants.
         for index, verdict in enumerate(judge(self._loaded.expectations, evidence([], {}))):
@@ -51,10 +54,12 @@ class ScenarioFile(pytest.File):
             seen[name] = seen.get(name, 0) + 1
             if seen[name] > 1:
                 name += f" ({seen[name]})"
-            yield ExpectationItem.from_parent(self, name=name, index=index, line=verdict.place.line)
+            yield ExpectationItem.from_parent(
+                parent, name=name, run=self, index=index, line=verdict.place.line
+            )
 
     def record(self) -> RunRecord:
-        """The scenario's run, done at the first call. What that raised is raised again by each later one."""
+        """The run, done at the first call. What that raised is raised again by each later one."""
         if self._raised is not None:
             raise self._raised
         if self._record is None:
@@ -68,24 +73,22 @@ class ScenarioFile(pytest.File):
         return self._record
 
     def _run(self) -> RunRecord:
-        fidelity = self.config.getoption("fidelity")
-        if fidelity == "vm":
+        if self._fidelity == "vm":
             missing = lacking(self._settings, self._loaded.template.firmware)
             if missing:
                 told = "; ".join(f"{row.name}: {row.found} → {row.remedy}" for row in missing)
                 pytest.skip(f"this host cannot run it: {told}")
-        with status_line(self.config) as follow:
-            return run_scenario(self._loaded, self._settings, follow, fidelity=fidelity, say=print)
+        with status_line(self._config) as follow:
+            return run_scenario(self._loaded, self._settings, follow, fidelity=self._fidelity, say=print)
 
     def candidate(self, name: str) -> Candidate:
         """What ``--vm-budget`` has to know of it."""
         scenario = self._loaded.scenario
         return Candidate(name, scenario.takes or USUAL, scenario.core)
 
-    def _shown(self) -> Path:
-        """The file as the user would write it."""
-        here = self.config.invocation_params.dir
-        return self.path.relative_to(here) if self.path.is_relative_to(here) else self.path
+
+class _Told(pytest.Collector):
+    """A collector that tells wrong input in words."""
 
     def repr_failure(
         self, excinfo: ExceptionInfo[BaseException], style: _Style | None = None
@@ -99,19 +102,47 @@ class ScenarioFile(pytest.File):
         return super().repr_failure(excinfo)
 
 
-class ExpectationItem(pytest.Item):
-    """One expectation of a scenario; ``index``: its place among them, ``line``: its line in the file."""
+class ScenarioFile(_Told, pytest.File):
+    """A scenario; one with a matrix has a collector of its own for each run."""
 
-    parent: ScenarioFile
+    def collect(self) -> Iterable[pytest.Item | pytest.Collector]:
+        settings = Settings.from_environment()
+        for loaded in load_scenarios([self._shown()], templates=settings.vm_templates):
+            run = ScenarioRun(loaded, settings, self.config)
+            if loaded.variant:
+                yield Variant.from_parent(self, name=loaded.variant, run=run)
+            else:
+                yield from run.items(self)
 
-    def __init__(self, *, index: int, line: int, **given: object) -> None:
+    def _shown(self) -> Path:
+        """The file as the user would write it."""
+        here = self.config.invocation_params.dir
+        return self.path.relative_to(here) if self.path.is_relative_to(here) else self.path
+
+
+class Variant(_Told):
+    """One run of a scenario's matrix."""
+
+    def __init__(self, *, run: ScenarioRun, **given: object) -> None:
         super().__init__(**given)  # type: ignore[arg-type]
+        self._run = run
+
+    def collect(self) -> Iterable[pytest.Item]:
+        yield from self._run.items(self)
+
+
+class ExpectationItem(pytest.Item):
+    """One expectation of a run; ``index``: its place among them, ``line``: its line in the file."""
+
+    def __init__(self, *, run: ScenarioRun, index: int, line: int, **given: object) -> None:
+        super().__init__(**given)  # type: ignore[arg-type]
+        self.run = run
         self._index = index
         self._line = line
 
     def setup(self) -> None:
         """Let the scenario run, unless it did. Raises LabBroke when this expectation cannot be judged."""
-        record = self.parent.record()
+        record = self.run.record()
         self._report(record)
         if record.error is not None:
             raise LabBroke(render_fault(record, width=_WIDTH))
@@ -120,7 +151,7 @@ class ExpectationItem(pytest.Item):
             raise LabBroke(render_verdict(record, verdict, width=_WIDTH))
 
     def runtest(self) -> None:
-        record = self.parent.record()
+        record = self.run.record()
         verdict = record.verdicts[self._index]
         if verdict.status != "held":
             raise ExpectationFailed(render_verdict(record, verdict, width=_WIDTH))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import textwrap
 from collections.abc import Iterable, Sequence
 
@@ -114,6 +115,8 @@ def _again(record: RunRecord, width: int) -> list[_Line]:
     tried as it was."""
     fidelity = "sim" if record.error is None else record.fidelity
     what = record.arguments or record.path
+    if record.variant:
+        what += f" --variant {shlex.quote(record.variant)}"
     return _field("again", f"osdlab run {what} --fidelity {fidelity}", width, wrap=False)
 
 
@@ -133,7 +136,8 @@ def _headline(record: RunRecord, width: int) -> _Line:
     if record.outcome is Outcome.PASSED:
         tail = "  ".join(filter(None, (tail, clock_time(record.seconds), counts_text(dict(record.counts)))))
     word = record.outcome.value.ljust(6)
-    middle = f"  {record.path} [{record.template}, {record.fidelity}]"
+    names = dict.fromkeys((record.template, *filter(None, record.variant.split(", ")), record.fidelity))
+    middle = f"  {record.path} [{', '.join(names)}]"
     gap = max(2, width - len(word) - len(middle) - len(tail))
     return [(word, _STYLES[record.outcome]), (middle, "bold"), (" " * gap, ""), (tail, "")]
 

@@ -45,7 +45,10 @@ def run_scenario(
     clock = SystemClock()
     begin = clock.now()
     sequence = read_checked_sequence(loaded)
-    folder = make_folder(settings.reports, run_name(loaded.path.stem, datetime.now().astimezone(), fidelity))
+    folder = make_folder(
+        settings.reports,
+        run_name(f"{loaded.path.stem} {loaded.variant}", datetime.now().astimezone(), fidelity),
+    )
     update_latest(settings.reports, folder.name)
     fault: LabError | None = None
     interrupted = False

@@ -185,7 +185,7 @@ def make_plan(
     """The plan of a run on a real machine. ``folder`` is the run's."""
     scenario = loaded.scenario
     site = make_site(loaded, settings, say)
-    mac, identifier = identity(loaded.path.name)
+    mac, identifier = identity(loaded.identity)
     spec = machine_spec(loaded.template, MACHINE_NAME, mac, identifier)
     told = policy(loaded, sequence, site.files, client=site.client_package, boot_image=site.boot_image)
     command_line = read_recipe().command_line

@@ -128,7 +128,7 @@ def _simulated(
 ) -> SimulatedRun:
     """Simulate the scenario with these doubles behind its own."""
     site = _site(loaded, settings)
-    mac, identifier = identity(loaded.path.name)
+    mac, identifier = identity(loaded.identity)
     boot_files = {name: path.stat().st_size for name, path in site.boot_files.items()}
     offered = SimSite(
         MACHINE_NAME,

@@ -20,6 +20,7 @@ from lab.scenario.expectations import (
     expectations,
     questions,
 )  # fmt: skip
+from lab.scenario.matrix import Combination, combinations
 from lab.scenario.schema import BUILT_IN_CONTENT, DEFAULT_CONTENT, Scenario, Template
 from lab.sequence.model import TaskSequence
 from lab.yamlio import (
@@ -27,8 +28,8 @@ from lab.yamlio import (
     Mapping,
     Node,
     Scalar,
+    as_document,
     did_you_mean,
-    load_document,
     load_model,
     load_nodes,
     quoted,
@@ -44,7 +45,7 @@ class LoadedScenario:
 
     ``content``: package id -> "reference-image", "boot-image", "client" or the path of a file or folder;
     packages that the scenario declares missing are left out. ``arguments``: what ``osdlab run`` was given
-    instead of a file, or "".
+    instead of a file, or "". ``variant`` tells the runs of one file's matrix apart, or is "".
     """
 
     path: Path
@@ -54,6 +55,7 @@ class LoadedScenario:
     content: MappingOf[str, str | Path]
     expectations: tuple[Expectation, ...] = field(default=())
     arguments: str = ""
+    variant: str = ""
 
     @property
     def scenario(self) -> Scenario:
@@ -61,7 +63,12 @@ class LoadedScenario:
 
     @property
     def title(self) -> str:
-        return self.scenario.scenario
+        return f"{self.scenario.scenario} [{self.variant}]" if self.variant else self.scenario.scenario
+
+    @property
+    def identity(self) -> str:
+        """What this run is known by among all: the file's name, and the variant."""
+        return f"{self.path.name}[{self.variant}]" if self.variant else self.path.name
 
     def questions(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """(Windows paths, registry keys) that the judge needs from the disk."""
@@ -78,7 +85,7 @@ def load_scenarios(paths: Iterable[Path | str], *, templates: Path | None = None
     loaded: list[LoadedScenario] = []
     for path in _files(paths, problems):
         try:
-            loaded.append(_load(path, templates))
+            loaded += _load(path, templates)
         except InputError as error:
             problems.extend(error.problems)
     if problems:
@@ -108,30 +115,37 @@ def _files(paths: Iterable[Path | str], problems: list[Problem]) -> Iterator[Pat
                 yield file
 
 
-def _load(path: Path, templates: Path | None) -> LoadedScenario:
+def _load(path: Path, templates: Path | None) -> list[LoadedScenario]:
     problems: list[Problem] = []
+    loaded = []
+    for combination in combinations(load_nodes(path)):
+        try:
+            loaded.append(_load_one(path, combination, templates))
+        except InputError as error:
+            problems += error.problems
+    if problems:
+        raise InputError(sorted(set(problems)))
+    return loaded
+
+
+def _load_one(path: Path, combination: Combination, templates: Path | None) -> LoadedScenario:
+    problems: list[Problem] = []
+    root = combination.root
     try:
-        document = load_document(path, Scenario)
+        document = as_document(root, Scenario)
     except InputError as error:
         # What the file names is looked for all the same, so that one reading tells everything.
         problems.extend(error.problems)
-        root = _nodes(path)
         find_template(_text(root, "machine"), path, templates, problems)
         find_sequence(_text(root, "sequence"), path, problems)
         raise InputError(problems) from error
-    template = find_template(_text(document.root, "machine"), path, templates, problems)
-    sequence = find_sequence(_text(document.root, "sequence"), path, problems)
+    template = find_template(_text(root, "machine"), path, templates, problems)
+    sequence = find_sequence(_text(root, "sequence"), path, problems)
     content = find_content(document, path, problems)
     if problems or template is None or sequence is None:
         raise InputError(problems)
-    return LoadedScenario(path, document, template, sequence, content, expectations(document))
-
-
-def _nodes(path: Path) -> Node | None:
-    try:
-        return load_nodes(path)
-    except InputError:
-        return None
+    found = expectations(document)
+    return LoadedScenario(path, document, template, sequence, content, found, variant=combination.name)
 
 
 def _text(root: Node | None, key: str) -> Scalar | None:

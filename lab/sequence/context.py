@@ -39,14 +39,18 @@ _SHORTEST_MASKED = 3
 
 
 class Run:
-    """The mutable working copy. ``muted`` while recorded outcomes are replayed: what they caused was said."""
+    """The mutable working copy. ``muted`` while recorded outcomes are replayed: what they caused was said.
 
-    def __init__(self, variables_: Variables, memory: Memory) -> None:
+    ``records``: whether log records are made; without them a run is the same, and quicker.
+    """
+
+    def __init__(self, variables_: Variables, memory: Memory, records: bool = True) -> None:
         self.variables = variables_
         self.memory = memory
         self.locals: dict[str, str] = {}
         self.events: list[EngineEvent] = []
         self.muted = False
+        self.records = records
         self._masked_for: Variables | None = None
         self._masked: tuple[str, ...] = ()
         self._local_secrets: tuple[str, ...] = ()
@@ -59,7 +63,7 @@ class Run:
 
     def record(self, message: str, type: int = 1, file: str = "", component: str = "TSManager") -> None:
         """One record of smsts.log; secret values in it become ``***``."""
-        if not self.muted:
+        if self.records and not self.muted:
             self.emit("record", component=component, message=self.mask(message), type=type, file=file)
 
     def mask(self, text: str) -> str:
@@ -101,9 +105,12 @@ class Run:
         self.variables = changed
         if self.muted:
             return
+        bookkeeping = name.strip().casefold() in _BOOKKEEPING
+        if bookkeeping and not self.records:
+            return
         shown = changed.shown(name)
         self.record(f"Set a global environment variable {name.strip()}={shown}", 0, "executionenv.cxx:662")
-        if name.strip().casefold() not in _BOOKKEEPING:
+        if not bookkeeping:
             self.emit("variable", name=name.strip(), value=shown, secret=changed.is_secret(name))
 
     def set_local_defaults(self, step: Step, secret: str = "") -> None:

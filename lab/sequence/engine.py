@@ -61,15 +61,22 @@ def next_effect(sequence: TaskSequence, state: ExecutionState) -> Effect | Finis
 
 
 def advance(
-    sequence: TaskSequence, state: ExecutionState, outcome: Outcome, step_types: StepTypes = STEP_TYPES
+    sequence: TaskSequence,
+    state: ExecutionState,
+    outcome: Outcome,
+    step_types: StepTypes = STEP_TYPES,
+    *,
+    records: bool = True,
 ) -> tuple[ExecutionState, tuple[EngineEvent, ...]]:
     """Take the pending effect's outcome in and go on until the next effect or the end.
+
     ``step_types`` stays the same in all of a run; a replay has recorded exit codes in place of the programs.
+    ``records``: whether the events include the log's records; the same outcomes give them at any later time.
     Raises ValueError when the run is over.
     """
     if state.activity == "done":
         raise ValueError("the run is over")
-    engine = _Engine(sequence, state, step_types)
+    engine = _Engine(sequence, state, step_types, records)
     engine.feed(outcome)
     return engine.state(), tuple(engine.run.events)
 
@@ -77,8 +84,10 @@ def advance(
 class _Engine(Bookkeeping):
     """One ``advance``: a working copy of the state."""
 
-    def __init__(self, sequence: TaskSequence, state: ExecutionState, step_types: StepTypes) -> None:
-        super().__init__(Run(state.variables, state.memory))
+    def __init__(
+        self, sequence: TaskSequence, state: ExecutionState, step_types: StepTypes, records: bool
+    ) -> None:
+        super().__init__(Run(state.variables, state.memory, records))
         self._sequence = sequence
         self._step_types = step_types
         self._table = instructions.table(sequence)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import lru_cache
 from typing import Any, Literal
 
 MAX_VALUE = 4000
@@ -47,6 +48,7 @@ def user_name_problem(name: str) -> str:
     return "has an invalid name: letters, digits, '_' and '-', beginning with a letter"
 
 
+@lru_cache(maxsize=4096)
 def is_secret_name(name: str) -> bool:
     """Names whose values are secret wherever they come from: passwords, product keys, account secrets."""
     return _SECRET_NAME.search(name.casefold()) is not None
@@ -146,6 +148,9 @@ class Variables:
         """
         _check(name, value)
         name = name.strip()
+        old = self._values.get(name.casefold())
+        if not secret and (old[1] if old else "") == value:
+            return self
         new = Variables.__new__(Variables)
         new._values = dict(self._values)
         new._secrets = self._secrets | {name.casefold()} if secret else self._secrets
@@ -196,8 +201,13 @@ class Variables:
         return Variables(data["values"], data["secrets"])
 
 
+@lru_cache(maxsize=4096)
+def _is_name(name: str) -> bool:
+    return _ANY_NAME.fullmatch(name.strip()) is not None
+
+
 def _check(name: str, value: str) -> None:
-    if not _ANY_NAME.fullmatch(name.strip()):
+    if not _is_name(name):
         raise VariableRefused(name.strip(), user_name_problem(name), 0x80070057)
     if len(value) > MAX_VALUE:
         raise VariableRefused(

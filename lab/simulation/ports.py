@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from lab.guest.loop import Savable
 from lab.simulation.disks import Blob, Growing
 from lab.simulation.machine import Machine, join
 
@@ -21,9 +22,9 @@ class ModelStore:
     def __init__(self, machine: Machine, folder: str = "") -> None:
         self._machine = machine
         self._folder = folder
-        self._saved: dict[str, Any] | None = None
+        self._saved: Savable | None = None
 
-    def save(self, saved: dict[str, Any]) -> None:
+    def save(self, saved: Savable) -> None:
         self._saved = saved
         place = self._machine.locate(join(self._folder, STATE_FILE)) if self._folder else None
         if place is not None:
@@ -32,10 +33,10 @@ class ModelStore:
     def load(self) -> dict[str, Any] | None:
         place = self._machine.locate(join(self._folder, STATE_FILE)) if self._folder else None
         content = place[0].get(place[1]) if place else None
-        if not isinstance(content, Blob):
+        if not isinstance(content, Blob) or content.data is None:
             return None
         # By way of text, as on a real disk: what is no JSON shows here too.
-        loaded: dict[str, Any] = json.loads(json.dumps(content.data))
+        loaded: dict[str, Any] = json.loads(json.dumps(content.data.to_json()))
         return loaded
 
     def relocate(self, data_path: str) -> None:

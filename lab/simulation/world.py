@@ -85,17 +85,19 @@ def simulate(
     secrets: Sequence[str] = (),
     epoch: float = EPOCH,
     policy: Mapping[str, Any] | None = None,
+    records: bool = True,
 ) -> SimulatedRun:
     """Run ``sequence`` on a blank machine, from its first power-on to its power-off or stall.
 
     ``timeline`` must use ``clock``. ``variables`` and ``secrets`` are those of the policy; ``policy`` has its
-    sections for software (docs/architecture.md).
+    sections for software (docs/architecture.md). Without ``records`` the sequence's log is not made, which is
+    most of the work; the same call with them makes it.
     Never raises for what the sequence or the machine does; an unanswered command, a refused policy and a
     stall are in the result's ``fault``.
     """
     model = ModelSite(site, contents, machine=spec.name, timeline=timeline, clock=clock)
     return World(
-        sequence, spec, variables, secrets, doubles, model, timeline, clock, epoch, policy or {}
+        sequence, spec, variables, secrets, doubles, model, timeline, clock, epoch, policy or {}, records
     ).run()
 
 
@@ -124,6 +126,7 @@ class World:
         clock: VirtualClock,
         epoch: float,
         policy: Mapping[str, Any],
+        records: bool = True,
     ) -> None:
         self._sequence = sequence
         self._spec = spec
@@ -135,6 +138,7 @@ class World:
         self._clock = clock
         self._epoch = epoch
         self._policy = policy
+        self._records = records
         self._begun = self._started = clock.now()
         self._starts = 0
         self._machine = Machine.blank(spec)
@@ -284,12 +288,12 @@ class World:
             policy=self._policy,
         )  # fmt: skip
         self._announce("step")
-        mark = f"start-{self._starts}"
-        ports = (performer, store, self._emit, self._clock, mark)
+        ports = (performer, store, self._emit, self._clock, f"start-{self._starts}")
+        named: dict[str, Any] = {
+            "log": log, "wall": self._wall, "how": "modelled", "place": place, "records": self._records,
+        }  # fmt: skip
         loop = (
-            Loop(self._sequence, *ports, log=log, wall=self._wall, how="modelled", place=place)
-            if saved is None
-            else Loop.of_saved(saved, *ports, log=log, wall=self._wall, how="modelled", place=place)
+            Loop(self._sequence, *ports, **named) if saved is None else Loop.of_saved(saved, *ports, **named)
         )
         try:
             result = loop.start(self._variables, self._secrets) if saved is None else loop.resume(saved)

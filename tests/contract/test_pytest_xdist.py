@@ -49,6 +49,8 @@ def test_a_scenario_runs_once_and_not_once_per_worker(tmp_path: Path, how: tuple
     (tmp_path / "test_other.py").write_text("def test_other():\n    assert True\n")
     for number in range(3):
         (folder / f"s{number}.yaml").write_text(SCENARIO.format(number=number))
+    both = SCENARIO.format(number=3).replace("machine: uefi-x64", "matrix: {machine: [uefi-x64, bios-x64]}")
+    (folder / "s3.yaml").write_text(both)
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-p", "lab.pytest_plugin", "-n", "2", *how, "--fidelity=sim", "."],
         cwd=tmp_path,
@@ -58,6 +60,6 @@ def test_a_scenario_runs_once_and_not_once_per_worker(tmp_path: Path, how: tuple
         },
         capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
-    assert "17 passed" in done.stdout, done.stdout + done.stderr
+    assert "25 passed" in done.stdout, done.stdout + done.stderr
     runs = sorted(path.name[16:] for path in (tmp_path / "reports").iterdir() if not path.is_symlink())
-    assert runs == ["s0-sim", "s1-sim", "s2-sim", "test-asked-sim"]
+    assert runs == ["s0-sim", "s1-sim", "s2-sim", "s3-bios-x64-sim", "s3-uefi-x64-sim", "test-asked-sim"]

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from lab.clock import VirtualClock
-from lab.guest.loop import FORMAT, Loop, Restarting
+from lab.guest.loop import FORMAT, Loop, Restarting, Savable
 from lab.sequence.effects import Effect, Finished, Outcome
 from lab.sequence.model import Step, StepVariable, TaskSequence
 
@@ -44,8 +44,8 @@ class World:
             self.at_partition = (self.folders[-1], self.log_folders[-1])
         return self.answers.get(effect.kind, Outcome())
 
-    def save(self, saved: dict[str, Any]) -> None:
-        self.saves.append(copy.deepcopy(saved))
+    def save(self, saved: Savable) -> None:
+        self.saves.append(copy.deepcopy(saved.to_json()))
 
     def load(self) -> dict[str, Any] | None:
         return self.saves[-1] if self.saves else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,6 +14,13 @@ from lab.guest.link import Link, find_port
 from lab.guest.storage import FileLog, FileStore
 
 DATA = "C:\\_SMSTaskSequence"
+
+
+class Kept(dict[str, Any]):
+    """What a store is given."""
+
+    def to_json(self) -> dict[str, Any]:
+        return dict(self)
 
 
 @pytest.fixture
@@ -25,7 +33,7 @@ def drives(tmp_path: Path) -> dict[str, str]:
 def test_the_state_goes_along_to_the_disk(drives: dict[str, str]) -> None:
     store = FileStore(drives)
     saved = {"format": 1, "sequence": {"name": "ä"}, "state": {"pointer": 3}}
-    store.save(saved)
+    store.save(Kept(saved))
     store.relocate("X:\\_SMSTaskSequence")
     assert not list(Path(drives["X:"]).iterdir()), "a state on the RAM disk survives nothing"
     store.relocate(DATA)
@@ -38,14 +46,14 @@ def test_a_write_that_fails_leaves_the_old_state(
     drives: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = FileStore(drives, DATA)
-    store.save({"n": 1})
+    store.save(Kept(n=1))
 
     def full(handle: int) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(storage.os, "fsync", full)
     with pytest.raises(OSError):
-        store.save({"n": 2})
+        store.save(Kept(n=2))
     assert FileStore(drives, DATA).load() == {"n": 1}
 
 
@@ -67,7 +75,7 @@ def test_the_log_moves_with_its_content_and_has_one_mark(drives: dict[str, str])
 def test_what_is_on_a_drive_that_goes_away_is_kept_in_memory(drives: dict[str, str]) -> None:
     store, log = FileStore(drives, DATA), FileLog(drives, DATA + "\\Logs\\smstslog")
     folder = drives.pop("C:")
-    store.save({"n": 1})
+    store.save(Kept(n=1))
     log.write("one\r\n")
     assert store.load() == {"n": 1}
     drives["D:"] = folder

@@ -13,7 +13,8 @@ ROOM = Path(lab.sequence.__file__).parent
 
 #: What the engine may import of the standard library; the host's readers may also use expat.
 ALLOWED = {
-    "__future__", "base64", "collections", "dataclasses", "difflib", "ipaddress", "json", "lab", "re",
+    "__future__", "base64", "collections", "dataclasses", "difflib", "functools", "ipaddress", "json", "lab",
+    "re",
     "typing", "xml",
 }  # fmt: skip
 READERS = {"xmltree.py", "unattend.py"}

@@ -1,0 +1,76 @@
+"""A scenario's matrix: a run for each combination, each with its own machine, and problems at their place."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lab.errors import InputError
+from lab.run.prepare import identity
+from lab.scenario.loader import LoadedScenario, load_scenarios
+from lab.scenario.matrix import file_schema
+
+TEMPLATE = "firmware: {}\nmemory: 768 MiB\ndisks: [{{size: 20 GiB}}]\n"
+HEAD = "scenario: A title\nexpect: {result: success}\n"
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Path:
+    (tmp_path / "vm-templates").mkdir()
+    for name, firmware in (("one", "uefi"), ("two", "bios")):
+        (tmp_path / "vm-templates" / f"{name}.yaml").write_text(TEMPLATE.format(firmware))
+    for name in ("a.xml", "b.xml"):
+        (tmp_path / name).write_text("<sequence/>")
+    return tmp_path
+
+
+def load(house: Path, text: str) -> list[LoadedScenario]:
+    path = house / "s.yaml"
+    path.write_text(HEAD + text)
+    return load_scenarios([path])
+
+
+def test_each_combination_is_a_run_of_its_own(house: Path) -> None:
+    loaded = load(house, "matrix:\n  machine: [one, two]\n  sequence: [a.xml, b.xml]\n")
+    assert [run.title for run in loaded] == [
+        "A title [one, a]", "A title [one, b]", "A title [two, a]", "A title [two, b]",
+    ]  # fmt: skip
+    assert [(run.template.firmware, run.sequence_path.name) for run in loaded[1:3]] == [
+        ("uefi", "b.xml"), ("bios", "a.xml"),
+    ]  # fmt: skip
+    assert len({identity(run.identity) for run in loaded}) == 4
+
+
+def test_what_is_not_in_the_matrix_is_said_once_for_all(house: Path) -> None:
+    loaded = load(house, "machine: one\nmatrix: {sequence: [a.xml, b.xml]}\n")
+    assert [(run.variant, run.scenario.machine) for run in loaded] == [("a", "one"), ("b", "one")]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("matrix: {machine: [one, tow]}\nsequence: a.xml\n", "s.yaml:3:25: unknown template 'tow'"),
+        ("matrix: {machine: [one]}\nmachine: two\nsequence: a.xml\n", "s.yaml:3:10: 'machine' stands in the"),
+        ("matrix: {}\nmachine: one\nsequence: a.xml\n", "s.yaml:3:9: the matrix is empty"),
+        (
+            "matrix: {machine: [one, one]}\nsequence: a.xml\n",
+            "s.yaml:3:9: a value stands in the matrix twice",
+        ),
+        ("matrix: {disk: [one]}\nmachine: one\nsequence: a.xml\n", "s.yaml:3:10: unknown key 'disk'"),
+        ("matrix: [one]\nmachine: one\nsequence: a.xml\n", "s.yaml:3:9: expected a mapping"),
+        ("matrix: {machine: one}\nsequence: a.xml\n", "s.yaml:3:19: expected a list"),
+        ("matrix: {machine: [one]}\n", "s.yaml:1:1: key 'sequence' is missing"),
+    ],
+)
+def test_what_is_wrong_in_a_matrix_is_told_once_at_its_place(house: Path, text: str, said: str) -> None:
+    with pytest.raises(InputError) as caught:
+        load(house, text)
+    assert len(caught.value.problems) == 1
+    assert said in str(caught.value.problems[0])
+
+
+def test_the_schema_for_editors_lets_a_matrix_stand_for_machine_and_sequence() -> None:
+    schema = file_schema()
+    assert set(schema["required"]) == {"scenario", "expect"}
+    assert set(schema["properties"]["matrix"]["properties"]) == {"machine", "sequence"}
