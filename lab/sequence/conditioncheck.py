@@ -22,7 +22,8 @@ def condition_problems(condition: Condition, of: str) -> Iterator[Problem]:
     """Unknown types and operators, a variable test without a variable. ``of``: whose condition it is."""
     for node in expressions(condition):
         if node.kind not in ask.KINDS and node.kind != VARIABLE_EXPRESSION:
-            yield _problem(node, f"{of} has the type '{node.kind}', which is not supported")
+            kind = f"the type '{node.kind}', which is not supported" if node.kind else "no type"
+            yield _problem(node, f"{of} has {kind}")
             continue
         yield from _operators(node, of)
         if node.kind == VARIABLE_EXPRESSION and not node.value("Variable").strip():
