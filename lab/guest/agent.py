@@ -139,7 +139,11 @@ class Agent:
             self._go(saved["policy"], saved)
             return
         self._announce("policy")
-        self._go(self._fetch_policy(), None)
+        policy = self._fetch_policy()
+        if "no_deployment" in policy:
+            self._nothing_to_do(str(policy["no_deployment"]))
+        else:
+            self._go(policy, None)
 
     def _run_in_os(self) -> None:
         self._volumes.scan()
@@ -211,18 +215,26 @@ class Agent:
         self._announce("finished" if getattr(result, "result", "") == "success" else "failed")
         self._link.send("variables", loop.public_variables())
 
-    def _no_environment(self) -> None:
+    def _nothing_to_do(self, reason: str) -> None:
+        """The site has no deployment for this machine (any more)."""
+        from lab.guest.loop import NO_TASK_SEQUENCES
+        from lab.guest.place import LOG_BEFORE_DISK
+
+        self._bootstrap_says(LOG_BEFORE_DISK, NO_TASK_SEQUENCES)
+        self._link.send("no-deployment", {"reason": reason})
+
+    def _bootstrap_says(self, folder: str, text: str) -> None:
+        """An error of TSMBootstrap, before there is a sequence."""
         from lab.guest.loop import record
         from lab.guest.storage import FileLog
 
-        log = FileLog(self._drives, OS_LOG_FOLDER)
-        message = {
-            "component": "TSMBootstrap",
-            "message": "Task Sequence environment not found",
-            "type": 3,
-            "file": "tsmbootstrap.cpp",
-        }
-        self._emit("record", record(log, message, time.time()))
+        message = {"component": "TSMBootstrap", "message": text, "type": 3, "file": "tsmbootstrap.cpp"}
+        self._emit("record", record(FileLog(self._drives, folder), message, time.time()))
+
+    def _no_environment(self, why: str = "") -> None:
+        if why:
+            self._bootstrap_says(OS_LOG_FOLDER, f"The saved task sequence environment cannot be used: {why}")
+        self._bootstrap_says(OS_LOG_FOLDER, "Task Sequence environment not found")
         ended = {"result": "failed", "code": NO_ENVIRONMENT, "failed_step": "", "step_code": 0}
         self._emit("sequence-finished", ended)
         self._announce("failed")
@@ -240,7 +252,7 @@ class Agent:
 
         def ask() -> http.Response | None:
             try:
-                return http.get(site, f"/policy/{mac}", timeout=20.0)
+                return http.get(site, f"/policy/{mac}", timeout=20.0, start=machine.boot_mark())
             except OSError as error:
                 last[0] = str(error)
                 return None

@@ -13,10 +13,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lab.errors import LabFault
+from lab.guest.place import Place
 from lab.sequence.doubled import matches_step
 from lab.sequence.effects import RunCommand
 from lab.sequence.effects_software import AnswerStep, RunScript
 from lab.sequence.variables import MASK
+
+#: Said of a command that took the machine down with it.
+ITSELF = "it restarts the machine by itself"
 
 Answerable = RunCommand | RunScript | AnswerStep
 
@@ -30,6 +34,7 @@ class Double:
     step     a glob over a step's name or its type
     exit     the exit code; sets: variables the command sets; writes: Windows path -> text
     takes    seconds the command takes; output: what it prints
+    restarts "always" or "once": the command restarts the machine by itself, and nobody learns how it ended
     """
 
     command: str = ""
@@ -40,6 +45,7 @@ class Double:
     output: str = ""
     script: str = ""
     step: str = ""
+    restarts: str = ""
 
     @staticmethod
     def from_json(data: Mapping[str, Any]) -> Double:
@@ -69,6 +75,11 @@ class Double:
 
     def answers_step(self, effect: AnswerStep) -> bool:
         return bool(self.step) and matches_step(self.step, effect.step, effect.type)
+
+    def restarts_now(self, policy: Mapping[str, Any], place: Place) -> bool:
+        """Whether the machine goes down now. "once": when this is its first start, and nothing did before."""
+        first = int(policy.get("attempt", 1)) == 1 and not place.interrupted
+        return self.restarts == "always" or (self.restarts == "once" and first)
 
     @property
     def code(self) -> int:

@@ -32,8 +32,10 @@ def quote(path: str) -> str:
     return "".join(chr(byte) if byte in _PLAIN else f"%{byte:02X}" for byte in path.encode())
 
 
-def request(host: str, path: str) -> bytes:
-    return f"GET {quote(path)} HTTP/1.0\r\nHost: {host}\r\nUser-Agent: osdlab\r\n\r\n".encode()
+def request(host: str, path: str, start: str = "") -> bytes:
+    """``start``: the mark of the machine's start, for a site that decides per start."""
+    more = f"X-Start: {start}\r\n" if start else ""
+    return f"GET {quote(path)} HTTP/1.0\r\nHost: {host}\r\nUser-Agent: osdlab\r\n{more}\r\n".encode()
 
 
 def parse_head(head: bytes) -> tuple[int, int | None]:
@@ -50,9 +52,9 @@ def parse_head(head: bytes) -> tuple[int, int | None]:
     return int(parts[1]), length
 
 
-def get(host: str, path: str, *, timeout: float, port: int = 80) -> Response:
+def get(host: str, path: str, *, timeout: float, port: int = 80, start: str = "") -> Response:
     """Ask a server. ``timeout`` in seconds, for connecting and for each silence. Raises OSError."""
-    return _ask(host, port, timeout, request(host, path), "")
+    return _ask(host, port, timeout, request(host, path, start), "")
 
 
 def put(host: str, path: str, file: str, *, timeout: float, port: int = 80) -> Response:

@@ -38,6 +38,9 @@ RESTART_DID_NOT_HAPPEN = Outcome(code=0x8007045C, message="the restart did not h
 #: The thread number that records carry.
 THREAD = 1100
 
+#: What TSMBootstrap says in a machine that has no deployment (observed).
+NO_TASK_SEQUENCES = "There are no task sequences available for this computer."
+
 Emit = Callable[[str, dict[str, Any]], None]
 
 
@@ -80,9 +83,13 @@ class Savable(Protocol):
 
 @dataclass(frozen=True)
 class Restarting:
-    """The machine goes down now; another loop resumes after it came up."""
+    """The machine goes down now; another loop resumes after it came up.
+
+    ``announced``: the engine asked for it; else a command did it by itself.
+    """
 
     target: Literal["HD", "WinPE"]
+    announced: bool = True
 
 
 class Store(Protocol):
@@ -210,6 +217,7 @@ class Loop:
             outcome = Outcome(how=self._how) if happened else RESTART_DID_NOT_HAPPEN
             self._done(pending, outcome, 0.0)
         elif not pending.repeatable:
+            self.place.interrupted = True
             self._done(pending, INTERRUPTED, 0.0)
         return self._run()
 
@@ -238,11 +246,17 @@ class Loop:
             outcome = self._performer.perform(effect)
             if isinstance(effect, Restart) and outcome.ok:
                 return Restarting(effect.target)
+            if outcome.value.get("restarts"):
+                # A command that restarts the machine by itself: neither engine nor store learns how it ended.
+                self._tell(effect, outcome, self._clock.now() - before)
+                self._performer.perform(Restart("HD"))
+                return Restarting("HD", announced=False)
             if isinstance(effect, CleanUp):
                 self._store.remove()
             self._done(effect, outcome, self._clock.now() - before)
 
-    def _done(self, effect: Effect, outcome: Outcome, seconds: float) -> None:
+    def _tell(self, effect: Effect, outcome: Outcome, seconds: float) -> None:
+        """Count the effect and tell the host of it."""
         self.counts[outcome.how] = self.counts.get(outcome.how, 0) + 1
         data = {
             "effect": effect.kind,
@@ -255,6 +269,9 @@ class Loop:
         if outcome.message:
             data["message"] = outcome.message
         self._emit("effect", data)
+
+    def _done(self, effect: Effect, outcome: Outcome, seconds: float) -> None:
+        self._tell(effect, outcome, seconds)
         assert self.state is not None
         self.state, events = engine.advance(self._sequence, self.state, outcome, records=self._records)
         self._follow_paths()

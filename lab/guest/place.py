@@ -10,7 +10,11 @@ LOG_BEFORE_DISK = "X:\\Windows\\temp\\smstslog"
 
 @dataclass
 class Place:
-    """The current instruction. Kept over restarts."""
+    """The current instruction; ``interrupted``: the machine went down in an effect since the sequence began.
+
+    Kept over restarts.
+    """
 
     pointer: int = 0
     step: str = ""
+    interrupted: bool = False

@@ -12,7 +12,7 @@ from typing import Any
 from lab.clock import Clock
 from lab.errors import LabFault
 from lab.guest import paths
-from lab.guest.doubles import Double, UnansweredStep, answer_to, unanswered
+from lab.guest.doubles import ITSELF, Double, UnansweredStep, answer_to, unanswered
 from lab.guest.place import Place
 from lab.guest.runner import Runner
 from lab.guest.volumes import Volumes
@@ -129,6 +129,8 @@ class SoftwareEffects:
         except (paths.PathError, OSError) as error:
             failed = self._failure(error)
             return Outcome(failed.code, "doubled", failed.message)
+        if double.restarts_now(self._policy, self._place):
+            return Outcome(0, "doubled", ITSELF, {"restarts": True})
         return Outcome(
             double.code, "doubled", value={"output": double.output[-1000:], "sets": dict(double.sets)}
         )

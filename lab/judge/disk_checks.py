@@ -297,10 +297,11 @@ def _expected_file(want: FileExpectation) -> str:
 
 def check_disk(item: Expectation, evidence: Evidence, cache: dict[str, DiskJudge]) -> Verdict:
     """Judge one expectation on the disk. ``cache`` keeps the indexes of the machines' final states."""
-    if evidence.finish is None:
+    ended = evidence.finish or evidence.unfinished
+    if ended is None:
         # What stands there is how far the machine came, not what it came to.
         return Verdict("no-evidence", _expected(item), unfinished(evidence), item.place, file=FILE)
-    machine = evidence.finish.machine
+    machine = ended.machine
     if machine not in evidence.finals and len(evidence.finals) == 1:
         machine = next(iter(evidence.finals))
     final = evidence.finals.get(machine)

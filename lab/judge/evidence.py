@@ -32,6 +32,15 @@ class StepSeen:
 
 
 @dataclass(frozen=True)
+class Unfinished:
+    """The machine has nothing more to do, and its sequence came to no end. ``reason``: one clause."""
+
+    seq: int
+    machine: str
+    reason: str
+
+
+@dataclass(frozen=True)
 class RecordSeen:
     """A record of smsts.log. ``line``: where it begins in the machine's whole log, from 1."""
 
@@ -93,14 +102,17 @@ class LabError:
 class Evidence:
     """All that a verdict may rest on.
 
-    ``begun``: (sequence number, name) of each instruction started. ``variables``: the final ones by name in
+    ``begun``: (sequence number, name) of each instruction started; ``never_ended``: those of them without an
+    end. ``variables``: the final ones by name in
     lower case, without the secret ones, whose names are ``secrets``; None when they were not told.
     ``walls``: sequence number -> the host's time of that event. ``last``: the last event of all.
     """
 
     finish: Finish | None = None
+    unfinished: Unfinished | None = None
     steps: tuple[StepSeen, ...] = ()
     begun: tuple[tuple[int, str], ...] = ()
+    never_ended: frozenset[int] = frozenset()
     records: tuple[RecordSeen, ...] = ()
     requests: tuple[RequestSeen, ...] = ()
     effects: tuple[EffectSeen, ...] = ()
@@ -111,6 +123,17 @@ class Evidence:
     finals: Mapping[str, FinalState] = field(default_factory=dict)
     walls: Mapping[int, str] = field(default_factory=dict)
     last: Event | None = None
+
+    @property
+    def complete(self) -> bool:
+        """Whether the run came to an end after which nothing more happens: the sequence's, or another."""
+        return self.finish is not None or self.unfinished is not None
+
+    @property
+    def end(self) -> tuple[int, ...]:
+        """The sequence number of that end."""
+        ended = self.finish or self.unfinished
+        return (ended.seq,) if ended else ()
 
     @property
     def counts(self) -> dict[str, int]:
@@ -130,9 +153,11 @@ class _Sorter:
     """Collects the evidence, event by event."""
 
     finish: Finish | None = None
+    unfinished: Unfinished | None = None
     steps: list[StepSeen] = field(default_factory=list)
     begun: list[tuple[int, str]] = field(default_factory=list)
     open: dict[tuple[str, int], int] = field(default_factory=dict)
+    left: list[int] = field(default_factory=list)
     records: list[RecordSeen] = field(default_factory=list)
     lines: dict[str, int] = field(default_factory=dict)
     requests: list[RequestSeen] = field(default_factory=list)
@@ -149,6 +174,8 @@ class _Sorter:
             self._record(event)
         elif event.source == "http" and event.kind == "request":
             self._request(event)
+        elif (event.source, event.kind) == ("lab", "unfinished"):
+            self.unfinished = Unfinished(event.seq, event.machine, str(event.data.get("reason", "")))
         elif event.kind == "lab-error" or (event.source, event.kind) == ("lab", "broken"):
             self._lab_error(event)
         elif event.source == "agent" and event.kind == "effect":
@@ -174,7 +201,10 @@ class _Sorter:
 
     def _engine(self, event: Event) -> None:
         data, key = event.data, (event.machine, _number(event.data.get("pointer"), -1))
-        if event.kind == "instruction":
+        if event.kind == "sequence-started":  # a machine that starts afresh: what was begun before never ends
+            self.left += [seq for (machine, _), seq in self.open.items() if machine == event.machine]
+            self.open = {key: seq for key, seq in self.open.items() if key[0] != event.machine}
+        elif event.kind == "instruction":
             self.open.setdefault(key, event.seq)  # a step that goes on after a restart begins twice
             self.begun.append((event.seq, str(data.get("name", ""))))
         elif event.kind in ("step-finished", "group-finished"):
@@ -246,8 +276,10 @@ def evidence(events: Iterable[Event], finals: Mapping[str, FinalState]) -> Evide
         sorter.take(event)
     return Evidence(
         finish=sorter.finish,
+        unfinished=sorter.unfinished,
         steps=tuple(sorter.steps),
         begun=tuple(sorter.begun),
+        never_ended=frozenset((*sorter.left, *sorter.open.values())),
         records=tuple(sorter.records),
         requests=tuple(sorter.requests),
         effects=tuple(sorter.effects),

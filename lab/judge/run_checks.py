@@ -21,7 +21,7 @@ from lab.scenario.expectations import (
     VariableExpected,
 )  # fmt: skip
 from lab.sequence.codes import describe
-from lab.yamlio import quoted
+from lab.yamlio import Place, quoted
 
 #: The log's name in a machine's folder.
 LOG = "smsts.log"
@@ -32,6 +32,8 @@ MAX_REFERENCES = 20
 
 def unfinished(evidence: Evidence) -> str:
     """What to say when the sequence did not come to its end."""
+    if evidence.unfinished is not None:
+        return f"the sequence came to no end: {evidence.unfinished.reason}"
     last = evidence.last
     if last is None:
         return "nothing was observed at all"
@@ -44,11 +46,25 @@ def _failure(evidence: Evidence) -> tuple[Cause, ...]:
     return chain(evidence, step) if step else ()
 
 
+_RESULTS = {
+    "success": "the sequence succeeds", "failed": "the sequence fails",
+    "unfinished": "the sequence comes to no end",
+}  # fmt: skip
+
+
+def _without_end(expected: str, place: Place, evidence: Evidence) -> Verdict:
+    """The verdict on what only a sequence that ended has."""
+    status: Status = "falsified" if evidence.complete else "no-evidence"
+    return Verdict(status, expected, unfinished(evidence), place, evidence.end)
+
+
 def check_result(item: ResultExpected, evidence: Evidence) -> Verdict:
-    expected = "the sequence succeeds" if item.result == "success" else "the sequence fails"
+    expected = _RESULTS[item.result]
     finish = evidence.finish
     if finish is None:
-        return Verdict("no-evidence", expected, unfinished(evidence), item.place)
+        held = item.result == "unfinished"
+        status: Status = "no-evidence" if not evidence.complete else "held" if held else "falsified"
+        return Verdict(status, expected, unfinished(evidence), item.place, evidence.end)
     if finish.result == "success":
         seen = "the sequence succeeded"
     else:
@@ -64,7 +80,7 @@ def check_code(item: CodeExpected, evidence: Evidence) -> Verdict:
     expected = f"the sequence ends with {describe(item.code)}"
     finish = evidence.finish
     if finish is None:
-        return Verdict("no-evidence", expected, unfinished(evidence), item.place)
+        return _without_end(expected, item.place, evidence)
     held = finish.code == item.code
     seen = f"it ended with {describe(finish.code)}"
     causes = () if held else _failure(evidence)
@@ -75,7 +91,7 @@ def check_failed_step(item: FailedStepExpected, evidence: Evidence) -> Verdict:
     expected = f"step '{item.step}' is the one that ends the sequence"
     finish = evidence.finish
     if finish is None:
-        return Verdict("no-evidence", expected, unfinished(evidence), item.place)
+        return _without_end(expected, item.place, evidence)
     if finish.result == "success":
         seen = "the sequence succeeded"
     else:
@@ -94,6 +110,8 @@ def check_step(item: StepExpected, evidence: Evidence) -> Verdict:
     name = f"step '{item.step}'"
     if want.result == "not-run":
         return _check_not_run(item, evidence)
+    if want.result == "unfinished":
+        return _check_begun(item, evidence)
     expected = f"{name} {_VERBS[want.result]}"
     if want.code is not None:
         expected += f" with {describe(want.code)}"
@@ -105,7 +123,7 @@ def check_step(item: StepExpected, evidence: Evidence) -> Verdict:
         causes = chain(evidence, step) if step.result == "failed" else ()
         return Verdict("falsified", expected, _told(step), item.place, references, causes=causes)
     if not ends:
-        status: Status = "falsified" if evidence.finish else "no-evidence"
+        status: Status = "falsified" if evidence.complete else "no-evidence"
         seen = f"{name} did not run" if evidence.finish else unfinished(evidence)
         failed = failing_step(evidence)
         if failed is not None:
@@ -131,13 +149,27 @@ def _check_not_run(item: StepExpected, evidence: Evidence) -> Verdict:
     ran = [s for s in evidence.steps if s.name == item.step and s.result in ("success", "failed")]
     if ran:
         return Verdict("falsified", expected, _told(ran[0]), item.place, (ran[0].seq,))
-    ended = {step.begun for step in evidence.steps}
-    begun = [seq for seq, name in evidence.begun if name == item.step and seq not in ended]
-    if begun:
-        return Verdict("falsified", expected, f"step '{item.step}' was begun", item.place, tuple(begun[:1]))
-    if evidence.finish is None:
+    if begun := _never_ended(item.step, evidence):
+        return Verdict("falsified", expected, f"step '{item.step}' was begun", item.place, begun[:1])
+    if not evidence.complete:
         return Verdict("no-evidence", expected, unfinished(evidence), item.place)
-    return Verdict("held", expected, "it did not run", item.place, (evidence.finish.seq,))
+    return Verdict("held", expected, "it did not run", item.place, evidence.end)
+
+
+def _never_ended(name: str, evidence: Evidence) -> tuple[int, ...]:
+    """Where steps and groups of that name were begun that never ended."""
+    return tuple(seq for seq, begun in evidence.begun if begun == name and seq in evidence.never_ended)
+
+
+def _check_begun(item: StepExpected, evidence: Evidence) -> Verdict:
+    expected = f"step '{item.step}' is begun and never ends"
+    if not evidence.complete:
+        return Verdict("no-evidence", expected, unfinished(evidence), item.place)
+    if begun := _never_ended(item.step, evidence):
+        return Verdict("held", expected, "it was begun and never ended", item.place, begun[:MAX_REFERENCES])
+    ends = [step for step in evidence.steps if step.name == item.step]
+    seen = _told(ends[-1]) if ends else f"step '{item.step}' did not run"
+    return Verdict("falsified", expected, seen, item.place, tuple(step.seq for step in ends[-1:]))
 
 
 class _Counted(Protocol):
@@ -194,7 +226,7 @@ def check_log(item: LogExpected, evidence: Evidence) -> Verdict:
         )
     )
     expected = f"{_how_often(want)} {kind} in smsts.log that {text}"
-    complete = evidence.finish is not None
+    complete = evidence.complete
     records: Sequence[RecordSeen] = evidence.records
     for word, bound in (("after", want.after), ("before", want.before)):
         if bound is None:
@@ -240,7 +272,7 @@ def check_request(item: RequestExpected, evidence: Evidence) -> Verdict:
         or (want.path and fnmatch.fnmatchcase(request.path, want.path))
     ]
     found = [request for request in asked if want.status in (None, request.status)]
-    status = _counted(want, len(found), evidence.finish is not None)
+    status = _counted(want, len(found), evidence.complete)
     if status == "no-evidence":
         seen = unfinished(evidence)
     elif found:

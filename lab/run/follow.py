@@ -12,7 +12,7 @@ from lab.run.phases import Seen
 
 #: Kinds the agent itself reports; every other kind but ``record`` is the engine's (docs/architecture.md).
 AGENT_KINDS = frozenset(
-    {"hello", "phase", "effect", "restart", "variables", "lab-error", "bye", "ssh", "held"}
+    {"hello", "phase", "effect", "restart", "variables", "lab-error", "bye", "ssh", "held", "no-deployment"}
 )
 
 _MAX_LINE = 4096
@@ -142,5 +142,5 @@ def http_seen(line: str, machines: Mapping[str, str]) -> Seen | None:
         return None
     if not isinstance(data, dict) or "path" not in data:
         return None
-    kind = "progress" if data.pop("progress", False) else "request"
+    kind = "progress" if data.pop("progress", False) else "decision" if "decision" in data else "request"
     return Seen(machines.get(str(data.get("client", "")), ""), "http", kind, data)

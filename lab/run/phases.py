@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from lab.errors import LabFault
 from lab.network.dnsmasq import BIOS_FILES, LAST_FILES
+from lab.network.ipxe import GAVE_UP
 from lab.timeline import PHASES
 
 #: Seconds without any progress signal that a phase may take on the accelerator probe's reference host; the
@@ -144,3 +146,28 @@ def limit(phase: str, *, factor: float, own: Mapping[str, float], patience: floa
     """Seconds this phase may be without a progress signal, on this host."""
     base = own.get(phase, LIMITS.get(phase, 60.0)) * factor
     return base + patience if phase == "step" else base
+
+
+_NOTHING_BOOTABLE = ("Shell>", "No bootable option", "No bootable device")
+#: What a system on the disk says that no client continues.
+_LEFT_ALONE = ("nobody continues this machine", "no task sequence is going on")
+
+
+def left_alone(text: str) -> bool:
+    """Whether a line of the console says that the machine stays up and has nothing more to do."""
+    return any(mark in text for mark in _LEFT_ALONE)
+
+
+def firmware_trouble(machine: str, phase: str, text: str) -> LabFault | None:
+    """What a line of the console says that keeps a machine from starting, while its firmware runs."""
+    if GAVE_UP in text:
+        return LabFault(
+            f"machine '{machine}' could not fetch its boot file: {text.partition(GAVE_UP)[2].strip()}",
+            hint="see the http events of timeline.jsonl: was it asked for, and what was answered?",
+        )
+    if any(mark in text for mark in _NOTHING_BOOTABLE):
+        return LabFault(
+            f"machine '{machine}' found nothing to boot from (its firmware says '{text}')",
+            hint=USUAL_CAUSE.get(phase, ""),
+        )
+    return None

@@ -100,6 +100,7 @@ def policy(
         **software_policy(loaded.scenario),
         "client_package": client,
         "boot_image": boot_image,
+        "deployment": {"purpose": loaded.scenario.deployment.purpose},
         "at_end": "power-off",
         "machine_name": MACHINE_NAME,
     }

@@ -20,10 +20,9 @@ from lab.disk.reader import Questions, read_final_state
 from lab.disk.state import FinalState
 from lab.errors import LabError, LabFault, PhaseTimeout
 from lab.hypervisor.protocol import BlockReader, Channel, Machine, PowerState
-from lab.network.ipxe import GAVE_UP
 from lab.run.follow import AgentLines, ConsoleLines
 from lab.run.kept import Kept
-from lab.run.phases import USUAL_CAUSE, WAITED_FOR, Seen, limit, next_phase
+from lab.run.phases import USUAL_CAUSE, WAITED_FOR, Seen, firmware_trouble, left_alone, limit, next_phase
 from lab.run.plan import MachinePlan
 from lab.timeline import Event, Timeline
 
@@ -37,7 +36,6 @@ _BIOS_RESETS = 2.0
 _MUCH = 256 * 1024
 #: Observations that say nothing about the machine getting on.
 _NO_PROGRESS = frozenset({"lab", "hypervisor", "screen", "fault"})
-_NOTHING_BOOTABLE = ("Shell>", "No bootable option", "No bootable device")
 
 ReadDisks = Callable[[Sequence[BlockReader], Questions], FinalState]
 
@@ -72,7 +70,7 @@ class MachineSession:
         live: bool = False,
     ) -> None:
         self.name = plan.spec.name
-        self.on = self.over = False
+        self.on = self.over = self._alone = False
         #: Somebody commands the machine: it stays up after its sequence, and its power may be cut.
         self._live, self._cut, self._held = live, False, False
         self._plan, self._machine, self._timeline, self._clock = plan, machine, timeline, clock
@@ -201,6 +199,9 @@ class MachineSession:
                 self.ended = True
                 if not self._live and self._plan.policy.get("at_end") == "stay":
                     self.tell("power-off")
+            case "agent", "no-deployment":
+                self.ended = True
+                self._event("lab", "unfinished", {"reason": str(seen.data.get("reason") or "no deployment")})
             case "agent", "held":
                 self._held = True
             case "lab", "channel-gap" if seen.data["got"] > seen.data["expected"]:
@@ -234,22 +235,22 @@ class MachineSession:
     def _firmware_says(self, text: str) -> None:
         if self._phase not in ("firmware", "dhcp", "boot-file", "disk-boot"):
             return
-        if GAVE_UP in text:
-            raise LabFault(
-                f"machine '{self.name}' could not fetch its boot file: {text.partition(GAVE_UP)[2].strip()}",
-                hint="see the http events of timeline.jsonl: was it asked for, and what was answered?",
-            )
-        if any(mark in text for mark in _NOTHING_BOOTABLE):
-            raise LabFault(
-                f"machine '{self.name}' found nothing to boot from (its firmware says '{text}')",
-                hint=USUAL_CAUSE.get(self._phase, ""),
-            )
+        if not self._live and left_alone(text):
+            # It stays up, and that is the sequence's doing: a result, whatever was expected.
+            self._alone = True
+            self._event("lab", "unfinished", {"reason": text.strip()})
+            return
+        if fault := firmware_trouble(self.name, self._phase, text):
+            raise fault
 
     # What must not take too long
 
     def check(self) -> None:
         """Whether the machine is over, or silent for too long. Raises PhaseTimeout, LabFault."""
         now = self._clock.now()
+        if self._alone:
+            self.over = True  # ``collect`` takes its power
+            return
         if self._off_since is not None:
             if self._reader is not None and now - self._off_since < _DRAIN:
                 return  # the agent's last words may still be on their way

@@ -135,6 +135,7 @@ def _simulated(
         site.boot_image,
         site.client_package,
         drivers=tuple(driver.to_json() for driver in loaded.scenario.drivers),
+        purpose=loaded.scenario.deployment.purpose,
     )
     own = [Double.from_json(double.to_json()) for double in loaded.scenario.doubles]
     return simulate(

@@ -20,7 +20,7 @@ from lab.scenario.fields import (
 )  # fmt: skip
 from lab.yamlio import BadValue, Model
 
-StepResult = Literal["success", "failed", "skipped", "disabled", "not-run"]
+StepResult = Literal["success", "failed", "skipped", "disabled", "unfinished", "not-run"]
 Severity = Literal["info", "warning", "error"]
 PartitionType = Literal["EFI", "MSR", "Primary", "Recovery", "Hidden", "Extended", "Logical"]
 
@@ -34,7 +34,7 @@ class StepExpectation(Model):
 
     shorthand: ClassVar[str] = "result"
     result: StepResult
-    """success, failed, skipped, disabled or not-run"""
+    """success, failed, skipped, disabled, unfinished (begun, and never ended) or not-run"""
     code: Code | None = None
     """the step's code: 0x80070002 or 1603"""
 
@@ -278,7 +278,8 @@ class RequestExpectation(Model):
 class Expect(Model):
     """What must hold when the run is over. Each line is judged on its own."""
 
-    result: Literal["success", "failed"] | None = None
+    result: Literal["success", "failed", "unfinished"] | None = None
+    """unfinished: the sequence came to no end, and the machine has nothing more to do"""
     code: Code | None = None
     """the sequence's code, normally 0x80004005 when it failed"""
     failed_step: str | None = None
@@ -298,6 +299,8 @@ class Expect(Model):
     def _sensible(self) -> Expect:
         if not self.model_fields_set:
             raise BadValue("nothing is expected, so nothing could fail", "write 'result: success'")
+        if self.result == "unfinished" and (self.failed_step or self.code is not None):
+            raise BadValue("a sequence that comes to no end has no code and no step that ended it")
         if self.result == "success" and (self.failed_step or self.code):
             raise BadValue("a sequence that succeeds has no failed step and no code but 0")
         return self

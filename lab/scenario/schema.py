@@ -53,6 +53,15 @@ class Double(Model):
     """files that the command writes"""
     takes: Duration = 0.0
     output: str = ""
+    restarts: Literal["false", "true", "once"] = "false"
+    """the command restarts the machine by itself: each time, or the first time only"""
+
+    @model_validator(mode="after")
+    def _says_nothing_that_is_lost(self) -> Double:
+        lost = [key for key in ("exit", "sets", "output") if key in self.model_fields_set]
+        if self.restarts == "true" and lost:
+            raise BadValue(f"a command that restarts the machine is never heard of again: no {lost[0]}")
+        return self
 
     @model_validator(mode="after")
     def _answers_one_thing(self) -> Double:
@@ -68,6 +77,7 @@ class Double(Model):
             **self.model_dump(include={"command", "script", "step"}, exclude_none=True),
             "exit": self.exit, "sets": dict(self.sets),
             "writes": dict(self.writes), "takes": self.takes, "output": self.output,
+            "restarts": {"false": "", "true": "always", "once": "once"}[self.restarts],
         }  # fmt: skip
 
 
@@ -98,6 +108,13 @@ class DeviceVariable(Model):
     """``***`` in log, timeline, record and report, as a password's is by its name"""
 
 
+class Deployment(Model):
+    """How the sequence is deployed to the machine."""
+
+    purpose: Literal["available", "required"] = "available"
+    """required: from the network it runs once, and the machine is not offered it again"""
+
+
 class Limits(Model):
     """When the lab gives up."""
 
@@ -116,6 +133,7 @@ class Scenario(Model):
     """a task sequence (XML or zip): beside the scenario, or in a folder sequences/ there or above"""
     sequence_name: str = ""
     """which one, by name or package id, where the export holds several"""
+    deployment: Deployment = Deployment()
     variables: dict[VariableName, DeviceVariable] = Field(default_factory=dict)
     """the device's variables, before the first step"""
     content: dict[PackageId, str] = Field(default_factory=dict)

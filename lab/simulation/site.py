@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 from lab.clock import VirtualClock
 from lab.simulation.disks import Content, Registry
+from lab.site.deployment import Decision, Deployments
 from lab.timeline import Timeline
 
 #: Bytes per second that content takes over the modelled network.
@@ -105,6 +106,7 @@ class SimSite:
     script: str = "boot.ipxe"
     configuration: str = "pxelinux.cfg/default"
     policy_status: int = 200
+    purpose: str = "available"
     at_end: str = "power-off"
     address: str = "10.77.0.1"
     client: str = "10.77.0.10"
@@ -125,6 +127,7 @@ class ModelSite:
     ) -> None:
         self.site = site
         self.contents = contents
+        self._deployments = Deployments()
         self.requests: list[dict[str, Any]] = []
         self._machine = machine
         self._timeline = timeline
@@ -148,6 +151,13 @@ class ModelSite:
     def policy(self, mac: str, size: int) -> int:
         """The request for policy, ``size`` bytes of it; the status."""
         return self._answer(f"/policy/{mac.lower()}", self.site.policy_status, size)
+
+    def decide(self, mac: str, start: str) -> Decision:
+        """Whether a start of the machine is offered the deployment."""
+        decision = self._deployments.decide(mac, self.site.purpose, start)
+        data = {**decision.to_json(), "path": f"/policy/{mac.lower()}", "client": self.site.client}
+        self._timeline.append("http", "decision", machine=self._machine, details=data)
+        return decision
 
     def file(self, package: str, file: SimFile) -> int:
         """The request for a file of a package; the status."""

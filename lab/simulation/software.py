@@ -12,7 +12,7 @@ from typing import Any
 
 from lab.clock import VirtualClock
 from lab.errors import LabFault
-from lab.guest.doubles import Double, UnansweredStep, answer_to, unanswered
+from lab.guest.doubles import ITSELF, Double, UnansweredStep, answer_to, unanswered
 from lab.guest.inventory import running_system
 from lab.guest.place import Place
 from lab.guest.software import Answered, connected, found_in_policy, update_ends
@@ -89,6 +89,8 @@ class ModelSoftware:
             code, message = self._write(path, text)
             if code:
                 return Outcome(code, "doubled", message)
+        if double.restarts_now(self._policy, self._place):
+            return Outcome(0, "doubled", ITSELF, {"restarts": True})
         value = {"output": double.output[-1000:], "sets": dict(double.sets)}
         return Outcome(double.code, "doubled", value=value)
 

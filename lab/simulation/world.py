@@ -12,10 +12,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lab.clock import VirtualClock
-from lab.disk.state import FinalState
 from lab.errors import LabError, LabFault, PhaseTimeout
 from lab.guest.doubles import Double
-from lab.guest.loop import Loop, Restarting, record
+from lab.guest.loop import NO_TASK_SEQUENCES, Loop, Restarting, record
 from lab.guest.place import Place
 from lab.guest.windows_setup import generated_name
 from lab.hypervisor.protocol import MachineSpec
@@ -24,6 +23,7 @@ from lab.sequence.model import TaskSequence
 from lab.simulation import windows
 from lab.simulation.disks import final_state
 from lab.simulation.machine import Machine
+from lab.simulation.outcome import SimulatedRun as SimulatedRun
 from lab.simulation.performer import LOG_BEFORE_DISK, ModelPerformer
 from lab.simulation.ports import ModelLog, ModelStore
 from lab.simulation.site import ModelSite, SimContent, SimSite
@@ -44,32 +44,7 @@ EPOCH = 1_767_258_000.0
 #: ERROR_FILE_NOT_FOUND: what a sequence ends with when its state is gone (observed log).
 NO_ENVIRONMENT = 0x80070002
 
-_AGENT = frozenset({"hello", "phase", "effect", "restart", "variables", "lab-error", "bye"})
-
-
-@dataclass(frozen=True)
-class SimulatedRun:
-    """What came of a simulated run.
-
-    ``finished`` is None when the sequence came to no end: then ``fault`` says why, with the class that a real
-    run would raise. ``variables``: the final ones that are not secret. ``requests``: those of HTTP, in order.
-    ``counts``: effects by how they came about. ``seconds`` are virtual, ``starts`` those of the machine.
-    """
-
-    final_state: FinalState
-    finished: Finished | None
-    variables: dict[str, str]
-    requests: list[dict[str, Any]]
-    counts: dict[str, int]
-    log: str
-    seconds: float
-    starts: int
-    fault: LabError | None = None
-
-    @property
-    def result(self) -> str:
-        """success, failed, or "" when the lab was at fault or nobody continued the machine."""
-        return self.finished.result if self.finished else ""
+_AGENT = frozenset({"hello", "phase", "effect", "restart", "variables", "lab-error", "bye", "no-deployment"})
 
 
 def simulate(
@@ -108,7 +83,12 @@ class _Left:
     finished: Finished | None = None
     variables: dict[str, str] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
+    unfinished: str = ""
     log: list[str] = field(default_factory=list)
+
+
+class _LeftAlone(Exception):
+    """The machine stays up, and nobody continues its sequence."""
 
 
 class World:
@@ -141,6 +121,7 @@ class World:
         self._records = records
         self._begun = self._started = clock.now()
         self._starts = 0
+        self._announced = True
         self._machine = Machine.blank(spec)
         self._left = _Left()
 
@@ -152,7 +133,9 @@ class World:
             self._say("hypervisor", "started", phase="firmware")
             while self._start_once():
                 self._clock.pause(SECONDS["down"])
-                self._say("hypervisor", "reset", phase="disk-boot", expected=True)
+                self._reset()
+        except _LeftAlone as left:
+            self._unfinished(str(left))
         except LabError as error:
             fault = error
         self._say("hypervisor", "stopped", phase="off")
@@ -166,6 +149,7 @@ class World:
             seconds=self._clock.now() - self._begun,
             starts=self._starts,
             fault=fault,
+            unfinished=self._left.unfinished,
         )
 
     def _start_once(self) -> bool:
@@ -228,7 +212,16 @@ class World:
         status = self._site.policy(self._mac, 16_384)
         if status != 200:
             raise self._lab_error(LabFault(f"the site answered {status} for the policy of {self._mac}"))
-        return self._go(None)
+        decision = self._site.decide(self._mac, f"start-{self._starts}")
+        self._policy = {**self._policy, "attempt": decision.attempt}
+        if decision.offered:
+            return self._go(None)
+        self._bootstrap_says(LOG_BEFORE_DISK, NO_TASK_SEQUENCES)
+        self._emit("no-deployment", {"reason": decision.reason})
+        self._unfinished(decision.reason)
+        self._emit("bye", {})
+        self._clock.pause(SECONDS["down"])
+        return False
 
     # the deployed system
 
@@ -245,12 +238,10 @@ class World:
         first = windows.first_start(volume, generated_name(self._spec.serial_number, self._spec.uuid))
         client = windows.client_hook(volume)
         if client is None:
-            text = "no client hook is installed; nobody continues this machine"
-            raise self._stall("the agent to continue the sequence: it never resumed", text)
+            raise _LeftAlone("no client hook is installed; nobody continues this machine")
         if f"{client}\\client.zip" not in volume.files:
             if not first:  # Setup runs SetupComplete.cmd once (documented)
-                text = "no task sequence is going on; the system stays up"
-                raise self._stall("the agent to continue the sequence: it never resumed", text)
+                raise _LeftAlone("no task sequence is going on; the system stays up")
             raise LabFault(f"the client hook names C:\\{client}, which holds no client.zip")
         self._hello("os")
         saved = self._saved()
@@ -260,15 +251,28 @@ class World:
         return self._go(saved)
 
     def _no_environment(self) -> None:
-        log = ModelLog(self._machine, "C:\\Windows\\CCM\\Logs")
-        data = {"component": "TSMBootstrap", "message": "Task Sequence environment not found", "type": 3,
-                "file": "tsmbootstrap.cpp"}  # fmt: skip
-        self._emit("record", record(log, data, self._wall()))
-        self._left.log += log.text
+        self._bootstrap_says("C:\\Windows\\CCM\\Logs", "Task Sequence environment not found")
         self._left.finished = Finished("failed", NO_ENVIRONMENT)
         ended = {"result": "failed", "code": NO_ENVIRONMENT, "failed_step": "", "step_code": 0}
         self._emit("sequence-finished", ended)
         self._ended()
+
+    def _bootstrap_says(self, folder: str, text: str) -> None:
+        """An error of TSMBootstrap, before there is a sequence."""
+        log = ModelLog(self._machine, folder)
+        data = {"component": "TSMBootstrap", "message": text, "type": 3, "file": "tsmbootstrap.cpp"}
+        self._emit("record", record(log, data, self._wall()))
+        self._left.log += log.text
+
+    def _unfinished(self, reason: str) -> None:
+        self._left.unfinished = reason
+        self._say("lab", "unfinished", reason=reason)
+
+    def _reset(self) -> None:
+        announced = self._announced
+        self._say("hypervisor", "reset", phase="disk-boot" if announced else "firmware", expected=announced)
+        if not announced:
+            self._say("lab", "unexpected-reset", phase_before="restart")
 
     # the sequence
 
@@ -304,6 +308,7 @@ class World:
             self._left.variables = loop.public_variables()
             self._left.log += log.text
         if isinstance(result, Restarting):
+            self._announced = result.announced
             return True
         self._left.finished = result
         self._ended()

@@ -5,6 +5,7 @@ down the one that watches. The lines are
 
     {"ready": true, "port": 80}
     {"method", "path", "status", "bytes", "client", "seconds", "range", "total"}     a request has ended
+    {"decision": "offered" or "not-offered", "attempt", "purpose", "reason", "path", "client"}      of policy
     {"progress": true, "path", "client", "bytes", "total"}                 a long one, once a second
 
 ``bytes`` are those of the body handed to the connection. End of file on standard input ends the service.
@@ -28,6 +29,7 @@ import uvicorn
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
 
+from lab.site.deployment import Deployments
 from lab.site.shares import Shares
 from lab.site.target import Refusal, Target, read_target
 
@@ -68,6 +70,7 @@ class SiteApp:
     def __init__(self, config: SiteConfig, log: Callable[[dict[str, Any]], None]) -> None:
         self._config = config
         self._log = log
+        self._deployments = Deployments()
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -89,13 +92,26 @@ class SiteApp:
         if sharing:
             return await Shares(self._config.shares).answer(request, target.name.split("/"))
         if target.kind == "policy":
-            policy = self._config.policies.get(target.name)
-            return _missing() if policy is None else JSONResponse(policy)
+            return self._policy(request, target.name)
         files = self._config.boot if target.kind == "boot" else self._config.content.get(target.package, {})
         path = files.get(target.name)
         if path is None or not os.path.isfile(path):  # it may have been taken away since
             return _missing()
         return FileResponse(path, media_type="application/octet-stream")
+
+    def _policy(self, request: Request, mac: str) -> Response:
+        policy = self._config.policies.get(mac)
+        if policy is None:
+            return _missing()
+        if "deployment" not in policy or request.method != "GET":
+            return JSONResponse(policy)
+        start = request.headers.get("x-start", "")
+        decision = self._deployments.decide(mac, policy["deployment"]["purpose"], start)
+        client = request.client.host if request.client else ""
+        self._log({**decision.to_json(), "path": request.url.path, "client": client})
+        if not decision.offered:
+            return JSONResponse(decision.refusal())
+        return JSONResponse({**policy, "attempt": decision.attempt})
 
 
 class _Counted:

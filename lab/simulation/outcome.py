@@ -1,0 +1,37 @@
+"""What came of a simulated run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from lab.disk.state import FinalState
+from lab.errors import LabError
+from lab.sequence.effects import Finished
+
+
+@dataclass(frozen=True)
+class SimulatedRun:
+    """What came of a simulated run.
+
+    ``finished`` is None when the sequence came to no end: then ``fault`` says why, with the class that a real
+    run would raise; or ``unfinished`` does: the machine had nothing more to do.
+    ``variables``: the final ones that are not secret. ``requests``: those of HTTP, in order.
+    ``counts``: effects by how they came about. ``seconds`` are virtual, ``starts`` those of the machine.
+    """
+
+    final_state: FinalState
+    finished: Finished | None
+    variables: dict[str, str]
+    requests: list[dict[str, Any]]
+    counts: dict[str, int]
+    log: str
+    seconds: float
+    starts: int
+    fault: LabError | None = None
+    unfinished: str = ""
+
+    @property
+    def result(self) -> str:
+        """success, failed, or "" when the lab was at fault or nobody continued the machine."""
+        return self.finished.result if self.finished else ""
