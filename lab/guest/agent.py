@@ -31,6 +31,7 @@ STAY_LIMIT = 12 * 3600.0
 #: ERROR_FILE_NOT_FOUND: what a sequence ends with when its state is gone (observed log).
 NO_ENVIRONMENT = 0x80070002
 
+UNUSABLE = "The saved task sequence environment cannot be used: "
 OS_LOG_FOLDER = "C:\\Windows\\CCM\\Logs"
 
 
@@ -126,10 +127,13 @@ class Agent:
                 self._clock.pause(0.2)
 
     def _run_in_pe(self) -> None:
+        from lab.guest.place import LOG_BEFORE_DISK
         from lab.sequence.effects import Effect, Restart
 
         self._volumes.scan()
-        saved = self._saved()
+        saved, why = self._saved()
+        if why:
+            self._bootstrap_says(LOG_BEFORE_DISK, UNUSABLE + why)
         if saved is not None:
             pending = Effect.from_json(saved["pending"])
             # Only a restart into PE is continued there; any other start in PE is a new deployment.
@@ -147,18 +151,25 @@ class Agent:
 
     def _run_in_os(self) -> None:
         self._volumes.scan()
-        saved = self._saved()
+        saved, why = self._saved()
         if saved is None:
-            self._no_environment()
+            self._no_environment(why)
         else:
             self._go(saved["policy"], saved)
 
-    def _saved(self) -> dict[str, Any] | None:
-        """The run that a volume holds."""
+    def _saved(self) -> tuple[dict[str, Any] | None, str]:
+        """The run that a volume holds; or None and, where one is there, why it is of no use."""
+        from lab.guest.saved import Unusable, checked
         from lab.guest.storage import FileStore
 
         folder = self._volumes.data_path()
-        return FileStore(self._drives, folder).load() if folder else None
+        try:
+            saved = FileStore(self._drives, folder).load() if folder else None
+            if saved is not None:
+                checked(saved)
+            return saved, ""
+        except Unusable as error:
+            return None, str(error)
 
     def _go(self, policy: dict[str, Any], saved: dict[str, Any] | None) -> None:
         from lab.guest.doubles import Double
@@ -233,7 +244,7 @@ class Agent:
 
     def _no_environment(self, why: str = "") -> None:
         if why:
-            self._bootstrap_says(OS_LOG_FOLDER, f"The saved task sequence environment cannot be used: {why}")
+            self._bootstrap_says(OS_LOG_FOLDER, UNUSABLE + why)
         self._bootstrap_says(OS_LOG_FOLDER, "Task Sequence environment not found")
         ended = {"result": "failed", "code": NO_ENVIRONMENT, "failed_step": "", "step_code": 0}
         self._emit("sequence-finished", ended)

@@ -13,6 +13,7 @@ from typing import Any, Literal, Protocol
 
 from lab.clock import Clock
 from lab.guest.place import LOG_BEFORE_DISK, Place
+from lab.guest.saved import FORMAT, Saved, Unusable, checked
 from lab.sequence import codec, engine, smsts
 from lab.sequence.effects import (
     INTERRUPTED,
@@ -29,9 +30,6 @@ from lab.sequence.effects import (
 from lab.sequence.model import TaskSequence
 from lab.sequence.state import ExecutionState
 
-#: Format version of what the store holds.
-FORMAT = 1
-
 #: ERROR_NO_SHUTDOWN_IN_PROGRESS: a restart was asked for and did not happen.
 RESTART_DID_NOT_HAPPEN = Outcome(code=0x8007045C, message="the restart did not happen")
 
@@ -44,35 +42,9 @@ NO_TASK_SEQUENCES = "There are no task sequences available for this computer."
 Emit = Callable[[str, dict[str, Any]], None]
 
 
-__all__ = ["FORMAT", "Log", "Loop", "Place", "Restarting", "Savable", "Saved", "Store", "record"]
-
-
-@dataclass(frozen=True)
-class Saved:
-    """A run between two effects, as a store keeps it: values that never change, text only when it is needed.
-
-    ``mark`` is the boot's; ``place`` the pointer and name of the current step.
-    """
-
-    sequence: Mapping[str, Any]
-    state: ExecutionState
-    pending: Effect
-    mark: str
-    policy: Mapping[str, Any]
-    counts: Mapping[str, int]
-    place: tuple[int, str]
-
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "format": FORMAT,
-            "sequence": self.sequence,
-            "state": self.state.to_json(),
-            "pending": self.pending.to_json(),
-            "mark": self.mark,
-            "policy": self.policy,
-            "counts": dict(self.counts),
-            "place": list(self.place),
-        }
+__all__ = [
+    "FORMAT", "Log", "Loop", "Place", "Restarting", "Savable", "Saved", "Store", "Unusable", "record",
+]  # fmt: skip
 
 
 class Savable(Protocol):
@@ -190,10 +162,9 @@ class Loop:
     def of_saved(cls, saved: Mapping[str, Any], *args: Any, **named: Any) -> Loop:
         """A loop for the run that a store holds; further arguments as of the class, without ``sequence``.
 
-        Raises ValueError when the format is another one.
+        Raises Unusable when it is none that can be gone on with.
         """
-        if saved.get("format") != FORMAT:
-            raise ValueError(f"the saved run has format {saved.get('format')}, this loop reads {FORMAT}")
+        checked(saved)
         named.setdefault("policy", saved["policy"])
         return cls(codec.from_json(saved["sequence"]), *args, **named)
 
@@ -206,12 +177,11 @@ class Loop:
         return self._run()
 
     def resume(self, saved: Mapping[str, Any]) -> Finished | Restarting:
-        """Go on with what the store held. Raises LabFault as the performer does."""
-        self.state = ExecutionState.from_json(saved["state"])
+        """Go on with what the store held. Raises Unusable, LabFault as the performer does."""
+        self.state, pending = checked(saved)
         self.counts = dict(saved["counts"])
-        self.place.pointer, self.place.step = saved["place"]
+        self.place.pointer, self.place.step, self.place.interrupted = saved["place"]
         self._follow_paths()
-        pending = Effect.from_json(saved["pending"])
         if isinstance(pending, Restart):
             happened = saved["mark"] != self._mark
             outcome = Outcome(how=self._how) if happened else RESTART_DID_NOT_HAPPEN
@@ -310,6 +280,6 @@ class Loop:
                 mark=self._mark,
                 policy=self._policy,
                 counts=dict(self.counts),
-                place=(self.place.pointer, self.place.step),
+                place=(self.place.pointer, self.place.step, self.place.interrupted),
             )
         )

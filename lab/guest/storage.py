@@ -14,6 +14,7 @@ from typing import Any
 
 from lab.guest import paths
 from lab.guest.loop import Savable
+from lab.guest.saved import read_saved
 from lab.sequence.smsts import BOM
 
 #: The state's file in the data folder; ConfigMgr's name for the environment that survives a restart.
@@ -41,13 +42,12 @@ class FileStore:
         write_whole(path, ("{" + ",".join(parts) + "}").encode())
 
     def load(self) -> dict[str, Any] | None:
-        """What was saved last, or None. Raises ValueError when the file is no JSON."""
+        """What was saved last, or None. Raises Unusable when the file is damaged."""
         if not (path := self._file()):
             return self._saved.to_json() if self._saved else None
         try:
             with open(path, "rb") as file:
-                loaded: dict[str, Any] = json.loads(file.read())
-                return loaded
+                return read_saved(file.read())
         except (FileNotFoundError, NotADirectoryError):
             return None
 

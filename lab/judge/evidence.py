@@ -6,6 +6,7 @@ machine or the simulator wrote them makes no difference.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,7 +19,8 @@ SEVERITIES = {0: "info", 1: "info", 2: "warning", 3: "error"}
 
 @dataclass(frozen=True)
 class StepSeen:
-    """A step or group that came to an end. ``begun``: sequence number of the event of its beginning, or 0."""
+    """A step or group that came to an end. ``begun``: sequence number of the event of its beginning, or 0;
+    ``counts``: how many effects it had, by how they came about."""
 
     seq: int
     machine: str
@@ -29,6 +31,7 @@ class StepSeen:
     continued: bool = False
     group: bool = False
     begun: int = 0
+    counts: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -158,6 +161,7 @@ class _Sorter:
     begun: list[tuple[int, str]] = field(default_factory=list)
     open: dict[tuple[str, int], int] = field(default_factory=dict)
     left: list[int] = field(default_factory=list)
+    hows: dict[tuple[str, int], Counter[str]] = field(default_factory=dict)
     records: list[RecordSeen] = field(default_factory=list)
     lines: dict[str, int] = field(default_factory=dict)
     requests: list[RequestSeen] = field(default_factory=list)
@@ -179,6 +183,8 @@ class _Sorter:
         elif event.kind == "lab-error" or (event.source, event.kind) == ("lab", "broken"):
             self._lab_error(event)
         elif event.source == "agent" and event.kind == "effect":
+            key = (event.machine, _number(event.data.get("pointer"), -1))
+            self.hows.setdefault(key, Counter())[str(event.data.get("how", "real"))] += 1
             self.effects.append(
                 EffectSeen(
                     event.seq,
@@ -205,7 +211,9 @@ class _Sorter:
             self.left += [seq for (machine, _), seq in self.open.items() if machine == event.machine]
             self.open = {key: seq for key, seq in self.open.items() if key[0] != event.machine}
         elif event.kind == "instruction":
-            self.open.setdefault(key, event.seq)  # a step that goes on after a restart begins twice
+            if key not in self.open:  # a step that goes on after a restart begins twice
+                self.open[key] = event.seq
+                self.hows.pop(key, None)
             self.begun.append((event.seq, str(data.get("name", ""))))
         elif event.kind in ("step-finished", "group-finished"):
             self.steps.append(
@@ -219,6 +227,7 @@ class _Sorter:
                     continued=bool(data.get("continued")),
                     group=event.kind == "group-finished",
                     begun=self.open.pop(key, 0),
+                    counts=dict(self.hows.pop(key, ())),
                 )
             )
         elif event.kind == "variable" and data.get("secret"):

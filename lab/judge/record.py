@@ -34,6 +34,7 @@ class RunRecord:
     started     ISO 8601 UTC time of the first event, or ""; seconds: how long the run took on the wall clock
     machines    names, in the order of their first event
     counts      effects by how they came about: real, modelled, doubled, recorded
+    steps       {"name", "result", "code", "counts"} of each step that ended, in order
     error       what broke the lab: {"message", "hint", "seq"}, or None; with "bug": true a bug of ours
     accelerator {"choice", "reason", "factor"}, or {} when nothing was accelerated
     variant     which run of the file's matrix this is, or ""
@@ -48,6 +49,7 @@ class RunRecord:
     outcome: Outcome
     verdicts: tuple[Verdict, ...]
     counts: Mapping[str, int]
+    steps: tuple[Mapping[str, Any], ...] = ()
     machines: tuple[str, ...] = ()
     started: str = ""
     seconds: float = 0.0
@@ -74,7 +76,8 @@ class RunRecord:
             raise ValueError(f"format {data['format']}, expected {FORMAT}")
         values = {key: value for key, value in data.items() if key not in ("format", "exit_code")}
         values["outcome"] = Outcome(values["outcome"])
-        values["machines"], values["rules"] = tuple(values["machines"]), tuple(values["rules"])
+        for key in ("machines", "rules", "steps"):
+            values[key] = tuple(values.get(key, ()))
         values["verdicts"] = tuple(_verdict(item) for item in values["verdicts"])
         return RunRecord(**values)
 
@@ -117,6 +120,11 @@ def build_record(
         outcome=Outcome.ERROR if bug else outcome(verdicts, found, fault),
         verdicts=verdicts,
         counts=found.counts,
+        steps=tuple(
+            {"name": step.name, "result": step.result, "code": step.code, "counts": dict(step.counts)}
+            for step in found.steps
+            if not step.group
+        ),
         machines=tuple(dict.fromkeys(event.machine for event in events if event.machine)),
         started=events[0].wall if events else "",
         seconds=round(seconds if seconds is not None else (events[-1].time if events else 0.0), 3),

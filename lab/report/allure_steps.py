@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
-from allure_commons.model2 import Status, StatusDetails, TestStepResult
+from allure_commons.model2 import Parameter, Status, StatusDetails, TestStepResult
 
+from lab.report.summary import counts_text
 from lab.sequence.codes import describe
 from lab.timeline import Event
 
@@ -44,10 +45,14 @@ def _sequence(events: list[Event], begin: float) -> list[TestStepResult]:
     below: dict[str, list[TestStepResult]] = {}
     known: dict[tuple[str, int], TestStepResult] = {}
     several = len({event.machine for event in events if event.machine}) > 1
+    hows: dict[tuple[str, int], dict[str, int]] = {}
     for event in events:
-        if event.source != "engine" or "pointer" not in event.data:
+        if event.source not in ("engine", "agent") or "pointer" not in event.data:
             continue
         now, data, key = _at(begin, event), event.data, (event.machine, int(event.data["pointer"]))
+        if event.kind == "effect":
+            how, counts = str(data.get("how", "real")), hows.setdefault(key, {})
+            counts[how] = counts.get(how, 0) + 1
         if event.kind == "instruction" and key not in known:  # one that goes on after a restart begins twice
             made = TestStepResult(name=str(data.get("name", "")), status=Status.BROKEN, start=now, stop=now)
             depth = int(data.get("depth") or 0)
@@ -60,6 +65,8 @@ def _sequence(events: list[Event], begin: float) -> list[TestStepResult]:
             known[key] = made
         elif event.kind in ("step-finished", "group-finished") and key in known:
             _end(known[key], event, now)
+            if how := counts_text(hows.pop(key, {})):
+                known[key].parameters.append(Parameter(name="effects", value=how))
     last = _at(begin, events[-1])
     for step in known.values():
         if step.status == Status.BROKEN and step.statusDetails is None:

@@ -22,7 +22,7 @@ _Line = list[tuple[str, str]]
 
 
 def render(record: RunRecord, *, width: int = 100, verbose: bool = False) -> str:
-    """The summary as plain text, without a final line end. ``verbose`` lists the expectations that held."""
+    """The summary as plain text, without a final line end. ``verbose`` lists steps and what held."""
     return _plain(_lines(record, width, verbose))
 
 
@@ -93,10 +93,21 @@ def _lines(record: RunRecord, width: int, verbose: bool) -> list[_Line]:
     if record.outcome is not Outcome.PASSED:
         lines += _again(record, width)
     if verbose:
+        lines += _steps(record)
         for verdict in record.verdicts:
             mark, style = _MARKS[verdict.status]
             lines.append([(f"  {mark} ", style), (verdict.expected, ""), (f"   {verdict.place}", "dim")])
     return lines
+
+
+def _steps(record: RunRecord) -> list[_Line]:
+    """What of each step was real: nothing that a double answered counts as shown on a machine."""
+    room = max((len(str(step["name"])) for step in record.steps), default=0)
+    made: list[_Line] = []
+    for step in record.steps:
+        how = counts_text(dict(step["counts"])) or "no effects"
+        made.append([("  · ", "dim"), (f"{step['name']:<{room}}  {step['result']:<8}  ", ""), (how, "dim")])
+    return made
 
 
 def _fault(record: RunRecord, width: int) -> list[_Line]:

@@ -37,10 +37,36 @@ BAD = of(bad_run())
 CUT = evidence(good_run().events[:9], {})
 
 
+def without_end() -> Story:
+    """The machine restarts by itself in a step, and is offered nothing any more."""
+    story = Story()
+    story.begin()
+    story.instruction("Update the firmware")
+    story.say("lab", "unfinished", reason="the required deployment has run on this machine already")
+    return story
+
+
+LOST = of(without_end())
+
+
 @pytest.mark.parametrize(
     ("expect", "found", "status"),
     [
         ("result: success", GOOD, "held"),
+        ("result: unfinished", LOST, "held"),
+        ("result: unfinished", GOOD, "falsified"),
+        ("result: unfinished", CUT, "no-evidence"),
+        ("result: success", LOST, "falsified"),
+        ("result: failed", LOST, "falsified"),
+        ("code: 0x80004005", LOST, "falsified"),
+        ("steps: {Update the firmware: unfinished}", LOST, "held"),
+        ("steps: {Update the firmware: unfinished}", CUT, "no-evidence"),
+        ("steps: {Apply Operating System: unfinished}", LOST, "falsified"),
+        ("steps: {Apply Operating System: unfinished}", GOOD, "falsified"),
+        ("steps: {Update the firmware: success}", LOST, "falsified"),
+        ("steps_not_run: [Update the firmware]", LOST, "falsified"),
+        ("steps_not_run: [Apply Operating System]", LOST, "held"),
+        ("log: [{contains: x, absent: true}]", LOST, "held"),
         ("result: success", BAD, "falsified"),
         ("result: failed", BAD, "held"),
         ("result: failed", CUT, "no-evidence"),

@@ -208,6 +208,26 @@ def test_what_the_agent_calls_the_labs_fault_ends_the_run(make: Callable[..., La
     assert lab.own("final-state.json").exists()
 
 
+def test_a_system_that_nobody_continues_is_a_result(make: Callable[..., Lab]) -> None:
+    lab = make(lambda guest: guest.write_console(b"no client hook; nobody continues this machine\r\n"))
+    lab.follow()
+    assert "nobody continues" in lab.events("lab", "unfinished")[0].data["reason"]
+    assert lab.events("lab", "power-cut") and lab.own("final-state.json").exists()
+
+
+def test_a_machine_without_a_deployment_may_power_off(make: Callable[..., Lab]) -> None:
+    lab = make(lambda guest: script(guest))
+
+    def script(guest: MemoryGuest) -> None:
+        lab.guest = guest
+        lab.agent("no-deployment", reason="it has run already")
+        lab.agent("bye")
+        threading.Timer(0.05, guest.power_off).start()
+
+    lab.follow()
+    assert lab.events("lab", "unfinished")[0].data == {"reason": "it has run already"}
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [(f"{GAVE_UP} http://10.77.0.1/boot/x", "could not fetch its boot file"), ("Shell> ", "nothing to boot")],

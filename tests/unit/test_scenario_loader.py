@@ -241,7 +241,7 @@ def test_a_double_travels_as_the_policy_has_it() -> None:
     text = "command: '*x*'\nexit: -1\nsets: {A: true}\nwrites: {C:\\a: b}\ntakes: 1m\noutput: 007\n"
     assert parse(text, "d.yaml", Double).to_json() == {
         "command": "*x*", "exit": 0xFFFFFFFF, "sets": {"A": "true"}, "writes": {"C:\\a": "b"}, "takes": 60.0,
-        "output": "007",
+        "output": "007", "restarts": "",
     }  # fmt: skip
 
 

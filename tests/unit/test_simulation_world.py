@@ -15,10 +15,12 @@ from lab.disk.fingerprint import NOISE, differences, fingerprint
 from lab.errors import LabFault, PhaseTimeout
 from lab.guest.doubles import Double
 from lab.hypervisor.protocol import DiskSpec, MachineSpec, NicSpec
+from lab.sequence.effects import Finished
 from lab.sequence.model import Group, Step, StepVariable, TaskSequence
 from lab.simulation import windows
 from lab.simulation.disks import Blob
 from lab.simulation.machine import LOADER_PLACES, Machine
+from lab.simulation.ports import ModelStore
 from lab.simulation.reference import reference_image
 from lab.simulation.site import SimContent, SimFile, SimImage, SimSite
 from lab.simulation.world import SimulatedRun, World, simulate
@@ -243,10 +245,50 @@ def test_without_the_clients_hook_nobody_continues_the_machine() -> None:
     """A command overwrites SetupComplete.cmd: after the next restart the system is up and nothing goes on."""
     hook = "C:\\Windows\\Setup\\Scripts\\SetupComplete.cmd"
     run = Run(*BARE_METAL, TO_DISK, doubles=(replace(DOUBLE, writes={hook: "rem mine\r\n"}),))
-    assert isinstance(run.run.fault, PhaseTimeout) and "never resumed" in run.run.fault.message
-    assert run.run.finished is None and run.run.starts == 3
-    assert "stalled" in run.kinds("lab")
-    assert run.run.seconds > 120
+    assert run.run.fault is None and run.run.finished is None and run.run.starts == 3
+    assert "nobody continues this machine" in run.run.unfinished
+    assert "unfinished" in run.kinds("lab") and "stalled" not in run.kinds("lab")
+
+
+FIRMWARE = step("RunCommandLineAction", "Firmware", "smsswd.exe /run: fw.exe")
+BY_ITSELF = Double("fw.exe", restarts="always")
+
+
+def test_a_required_deployment_is_not_offered_to_a_machine_that_restarted_by_itself() -> None:
+    run = Run(FIRMWARE, *BARE_METAL, doubles=(BY_ITSELF,), site=replace(SITE, purpose="required"))
+    assert run.run.fault is None and run.run.finished is None and run.run.starts == 2
+    decisions = [event.data["decision"] for event in run.events if event.kind == "decision"]
+    assert decisions == ["offered", "not-offered"]
+    assert "unexpected-reset" in run.kinds("lab") and "run on this machine already" in run.run.unfinished
+    assert "There are no task sequences available for this computer." in run.run.log
+    resets = [event for event in run.events if event.kind == "reset"]
+    assert [(event.phase, event.data["expected"]) for event in resets] == [("firmware", False)]
+
+
+def test_an_available_one_starts_afresh_and_a_command_may_restart_the_first_time_only() -> None:
+    once = replace(BY_ITSELF, restarts="once")
+    run = Run(FIRMWARE, *BARE_METAL, doubles=(once, DOUBLE))
+    assert run.run.result == "success" and run.run.starts == 3
+    assert run.kinds("engine").count("sequence-started") == 2
+    for_ever = Run(FIRMWARE, doubles=(BY_ITSELF,)).run
+    assert isinstance(for_ever.fault, LabFault) and "50 times" in for_ever.fault.message
+
+
+@pytest.mark.parametrize("restarts", ["once", "always"])
+def test_in_the_full_os_the_saved_environment_goes_on_after_a_restart_nobody_asked_for(restarts: str) -> None:
+    kept = replace(FIRMWARE, continue_on_error=True)
+    double = replace(BY_ITSELF, restarts=restarts)
+    run = Run(*BARE_METAL[:-1], kept, COMMAND, doubles=(double, DOUBLE))
+    assert run.run.result == "success" and run.run.starts == 3
+    assert run.results()["Firmware"] == "failed", "what was lost is not run again"
+
+
+def test_without_its_environment_the_full_os_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is left of the state when the machine comes back: there is nothing to go on with."""
+    monkeypatch.setattr(ModelStore, "load", lambda self: None)
+    run = Run(*BARE_METAL[:-1], FIRMWARE, doubles=(BY_ITSELF,))
+    assert run.run.finished == Finished("failed", 0x80070002)
+    assert "Task Sequence environment not found" in run.run.log
 
 
 def test_a_finished_machine_that_is_started_again_just_stays_up(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -258,8 +300,7 @@ def test_a_finished_machine_that_is_started_again_just_stays_up(monkeypatch: pyt
     assert run.run.result == "success"
     before, hellos = run.run.final_state, run.kinds("agent").count("hello")
     again = worlds[0].run()
-    assert isinstance(again.fault, PhaseTimeout)
-    assert "no task sequence is going on; the system stays up" in again.fault.message
+    assert again.fault is None and again.unfinished == "no task sequence is going on; the system stays up"
     assert run.kinds("agent").count("hello") == hellos and again.final_state == before
 
 
