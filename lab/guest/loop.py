@@ -21,6 +21,7 @@ from lab.sequence.effects import (
     Effect,
     EngineEvent,
     Finished,
+    GatherFacts,
     How,
     Outcome,
     PartitionDisk,
@@ -155,6 +156,8 @@ class Loop:
         self._encoded = codec.to_json(sequence)
         self._paths: tuple[str, str] | None = ("", "")
         self.place = place or Place()
+        self._letters_known = True
+        self._over = False  # what comes after the clean-up is never resumed
         self.counts: dict[str, int] = {}
         self.state: ExecutionState | None = None
 
@@ -181,7 +184,10 @@ class Loop:
         self.state, pending = checked(saved)
         self.counts = dict(saved["counts"])
         self.place.pointer, self.place.step, self.place.interrupted = saved["place"]
-        self._follow_paths()
+        if pending.repeatable:
+            self._follow_paths()
+        else:
+            self._letters_known = False  # store and log stay where the machine found them until it has looked
         if isinstance(pending, Restart):
             happened = saved["mark"] != self._mark
             outcome = Outcome(how=self._how) if happened else RESTART_DID_NOT_HAPPEN
@@ -201,7 +207,8 @@ class Loop:
             effect = engine.next_effect(self._sequence, self.state)
             if isinstance(effect, Finished):
                 return effect
-            self._save(effect)
+            if not self._over:
+                self._save(effect)
             if isinstance(effect, Restart):
                 self._emit("restart", {"target": effect.target})
             if isinstance(effect, CleanUp) and effect.log_folder:
@@ -216,13 +223,14 @@ class Loop:
             outcome = self._performer.perform(effect)
             if isinstance(effect, Restart) and outcome.ok:
                 return Restarting(effect.target)
-            if outcome.value.get("restarts"):
+            if outcome.value.get("restarts") and not self._over:
                 # A command that restarts the machine by itself: neither engine nor store learns how it ended.
                 self._tell(effect, outcome, self._clock.now() - before)
                 self._performer.perform(Restart("HD"))
                 return Restarting("HD", announced=False)
             if isinstance(effect, CleanUp):
                 self._store.remove()
+                self._over = True
             self._done(effect, outcome, self._clock.now() - before)
 
     def _tell(self, effect: Effect, outcome: Outcome, seconds: float) -> None:
@@ -242,6 +250,7 @@ class Loop:
 
     def _done(self, effect: Effect, outcome: Outcome, seconds: float) -> None:
         self._tell(effect, outcome, seconds)
+        self._letters_known |= isinstance(effect, GatherFacts)
         assert self.state is not None
         self.state, events = engine.advance(self._sequence, self.state, outcome, records=self._records)
         self._follow_paths()
@@ -261,6 +270,8 @@ class Loop:
 
     def _follow_paths(self) -> None:
         """Store and log go where the engine says data and log are."""
+        if not self._letters_known:
+            return
         assert self.state is not None
         paths = (engine.pending_data_path(self.state), self.state.variables.value("_SMSTSLogPath"))
         before = self._paths or (None, None)

@@ -23,7 +23,19 @@ if [ -z "$client" ]; then
     while :; do sleep 3600; done
 fi
 
-folder=/c/$(echo "$client" | sed -e 's|^[A-Za-z]:||' -e 's|\\|/|g' -e 's|^/*||')
+# The sequence's data may be on another volume than Windows, and have had another letter in PE.
+folder=$(echo "$client" | sed -e 's|^[A-Za-z]:||' -e 's|\\|/|g' -e 's|^/*||')
+data=/c
+if [ ! -r "/c/$folder/client.zip" ]; then
+    mkdir -p /run/osdlab/data
+    while read -r _ _ _ name; do
+        [ -b "/dev/$name" ] && ! grep -q "^/dev/$name /c " /proc/mounts || continue
+        ntfs-3g -o ro "/dev/$name" /run/osdlab/data 2>/dev/null || continue
+        [ -r "/run/osdlab/data/$folder/client.zip" ] && data=/run/osdlab/data && break
+        umount /run/osdlab/data
+    done < /proc/partitions
+fi
+folder=$data/$folder
 if [ ! -r "$folder/client.zip" ]; then
     # Setup runs SetupComplete.cmd once (documented): later starts go on with a sequence, or with none.
     [ $start = first ] && die "the client hook names $client, which holds no client.zip"
@@ -33,6 +45,7 @@ fi
 mkdir -p /osdlab
 unzip -q -o "$folder/client.zip" -d /osdlab || die "$client\\client.zip cannot be unpacked"
 chmod +x /osdlab/start
+[ $data = /c ] || umount $data
 /osdlab/start os
 mark "the agent ended with $?"
 finish

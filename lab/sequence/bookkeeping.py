@@ -11,12 +11,15 @@ from typing import Any, Literal
 from lab.sequence import codes, conditions
 from lab.sequence.context import Run
 from lab.sequence.instructions import Instruction
-from lab.sequence.model import Group, Step
+from lab.sequence.model import Group, Step, TaskSequence
 from lab.sequence.steps.variable import assigned
 from lab.sequence.steptypes import STEP_TYPES
 
 ASTERISKS = "*" * 76
 RULE = "!" + "-" * 92 + "!"
+
+#: Ids of the status messages that are known (observed); a site posts them.
+STATUS = {"started": 11140, "started-without-client": 11144, "failure-ignored": 11138}
 
 #: Whether an instruction goes on, or its condition has to ask the machine first.
 Decision = bool | Literal["ask"]
@@ -196,6 +199,24 @@ class Bookkeeping:
         )
 
     # TSManager itself
+
+    def status(self, what: str, name: str = "") -> None:
+        """A status message for the site; a run without one has it on the timeline."""
+        self.run.emit("status", id=STATUS[what], what=what, name=name)
+
+    def introduce(self, sequence: TaskSequence) -> None:
+        """The read-only variables of the sequence itself, where the site has not set them already."""
+        deploys = self.run.in_winpe or bool(self.run.variables.value("_SMSTSBootImageID"))
+        values = {
+            "_SMSTSType": "2" if deploys else "1",  # documented: an OS deployment, or a generic sequence
+            "_SMSTSPackageID": sequence.package_id,
+            "_SMSTSPackageName": sequence.name,
+            "_SMSTSOrgName": "IT Organization",  # documented default
+        }
+        for name, value in values.items():
+            if value and name not in self.run.variables:
+                self.run.set(name, value)
+        self.status("started" if not self.run.in_winpe else "started-without-client", sequence.name)
 
     def boots(self, facts: Mapping[str, Any]) -> None:
         """What comes before TSManager in a log that begins in Windows PE: how the machine got there.

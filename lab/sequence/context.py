@@ -154,6 +154,22 @@ class Run:
         """Where the sequence keeps its data now."""
         return str(self.facts.get("data_path") or RAM_DATA_PATH)
 
+    def local_data_drive(self, volumes: Mapping[str, Any]) -> str:
+        """The volume ("D:") that SMSTSLocalDataDrive names for state and content, if there is such a one."""
+        drive = self.expand(self.variables.value("SMSTSLocalDataDrive")).strip().upper()[:1] + ":"
+        return drive if drive in volumes else ""
+
+    def choose_data_drive(self) -> None:
+        """Put state, content and log where SMSTSLocalDataDrive says; it counts before the start only."""
+        before = str(self.facts.get("data_path") or "")
+        drive = self.local_data_drive(self.facts.get("volumes") or {})
+        if before and drive and before[:2].upper() != drive:
+            facts = {"data_path": drive + before[2:]}
+            log = str(self.facts.get("log_path") or "")
+            if log.startswith(before):
+                facts["log_path"] = drive + log[2:]
+            self.learn(facts)
+
     def learn(self, facts: Mapping[str, Any]) -> None:
         """Take new facts in and bring the read-only variables up to date."""
         known = {**self.memory.facts, **facts}
@@ -166,6 +182,8 @@ class Run:
             "_SMSTSMDataPath": self.data_path,
             # A guess: documented is that the folder exists and that a wipe spares it, not its name.
             "_SMSTSUserStatePath": f"{self.data_path[:2]}\\UserState" if known.get("data_path") else "",
+            # Documented: there once a disk can hold a cache; its place in the data folder is a guess.
+            "_SMSTSClientCache": self.data_path if known.get("data_path") else "",
             "_SMSTSLaunchMode": str(known.get("launch_mode") or ""),
             "_SMSTSMediaType": "PXE" if known.get("launch_mode") == "PXE" else "",
         }
@@ -261,6 +279,9 @@ class StepContext:
 
     def learn(self, facts: Mapping[str, Any]) -> None:
         self._run.learn(facts)
+
+    def local_data_drive(self, volumes: Mapping[str, Any]) -> str:
+        return self._run.local_data_drive(volumes)
 
     @property
     def in_winpe(self) -> bool:

@@ -311,6 +311,7 @@ class EngineEvent:
     group-finished     pointer, name, result success|failed|skipped|disabled, reason, continued
     variable           name, value ("***" when secret), secret
     record             component, message, type (0 verbose, 1 info, 2 warning, 3 error), file
+    status             id, what, name: a status message for the site
     sequence-finished  result, code, failed_step, step_code
     """
 

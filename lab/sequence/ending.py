@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from lab.sequence import codes
 from lab.sequence.context import Behaviour, Run
-from lab.sequence.effects import CleanUp
+from lab.sequence.effects import CleanUp, RunCommand
 
 
 def ending(run: Run) -> Behaviour:
@@ -26,4 +26,10 @@ def ending(run: Run) -> Behaviour:
     if not outcome.ok:
         text = f"Failed to clean up ({codes.hexadecimal(outcome.code)})"
         run.record(text, 2, "tsmanager.cpp:1400")
+    command = run.variables.value("SMSTSPostAction")
+    if command:
+        # Documented: spawned at the very end and not waited for, so how it ends is nobody's business.
+        line, shown = run.expand(command), run.expand_shown(command)
+        run.record(f"Executing command line: {shown}", 1, "tsmanager.cpp:1420")
+        yield RunCommand(line, shown=shown if shown != line else "", optional=True)
     return 0

@@ -207,13 +207,10 @@ class _Engine(Bookkeeping):
         )
         self.boots(facts.value)
         self.run.learn(facts.value)
+        self.run.choose_data_drive()
         # A run that began in the installed system comes back to it.
         self.run.memory = replace(self.run.memory, hook=not self.run.in_winpe)
-        variables = {"_SMSTSType": "2", "_SMSTSPackageID": self._sequence.package_id}
-        variables["_SMSTSPackageName"] = self._sequence.name
-        for name, value in variables.items():
-            if value and name not in self.run.variables:
-                self.run.set(name, value)
+        self.introduce(self._sequence)
         self.manager_starts(self._sequence.version, self._pointer, len(self._table.instructions))
         return facts.code or (yield from missing_child(self.run, self._sequence))
 
@@ -302,6 +299,7 @@ class _Engine(Bookkeeping):
             # Wording from public posts, not verified.
             text = f"The execution engine ignored the failure of the action ({step.name})"
             run.record(f"{text} and continues execution", 2, "instruction.cxx:950")
+            self.status("failure-ignored", step.name)
         elif not succeeded:
             return self._fail(entry, step.name, code, fatal)
         if requested(run):

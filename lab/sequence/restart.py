@@ -8,7 +8,9 @@ put its hook there fails with the "GINA" line.
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Literal
 
 from lab.sequence import codes
 from lab.sequence.context import Behaviour, Run
@@ -56,9 +58,37 @@ def restart(run: Run, name: str) -> Behaviour:
     outcome = yield Restart(target, seconds, run.mask(run.variables.value("SMSTSRebootMessage")))
     if not outcome.ok:
         return _failed(run, outcome.code)
+    before = dict(run.facts.get("volumes") or {})
     facts = yield GatherFacts()
     run.learn(facts.value)
+    _follow_letters(run, before)
+    later = run.variables.value("SMSTSRebootDelayNext")
+    if later:
+        run.set("SMSTSRebootDelay", later)  # documented: from the second restart on
     return facts.code
+
+
+def _follow_letters(run: Run, before: Mapping[str, Any]) -> None:
+    """Variables that are a drive keep their volume when its letter is another one now.
+
+    Observed: the engine converts them to volume ids before a restart and back after it.
+    """
+    now = {_place(volume): letter for letter, volume in (run.facts.get("volumes") or {}).items()}
+    moved = {letter: now[_place(volume)] for letter, volume in before.items() if _place(volume) in now}
+    if all(old == new for old, new in moved.items()):
+        return
+    run.memory = replace(run.memory, targets=tuple(moved.get(item, item) for item in run.memory.targets))
+    for name in list(run.variables):
+        old = run.variables.value(name)
+        drive = old.rstrip("\\").upper()
+        if not name.startswith("_") and drive in moved and drive != moved[drive]:
+            new = moved[drive] + old[2:]
+            run.record(f"Path variable {name} converted from {old} to {new}", 1, "executionenv.cxx:1100")
+            run.set(name, new)
+
+
+def _place(volume: Mapping[str, Any]) -> tuple[Any, Any]:
+    return volume.get("disk"), volume.get("partition")
 
 
 def _stage(run: Run) -> Behaviour:

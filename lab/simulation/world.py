@@ -239,7 +239,8 @@ class World:
         client = windows.client_hook(volume)
         if client is None:
             raise _LeftAlone("no client hook is installed; nobody continues this machine")
-        if f"{client}\\client.zip" not in volume.files:
+        # The sequence's data may be on another volume than Windows, and have had another letter in PE.
+        if not any(f"{client}\\client.zip" in volume.files for volume in machine.ntfs()):
             if not first:  # Setup runs SetupComplete.cmd once (documented)
                 raise _LeftAlone("no task sequence is going on; the system stays up")
             raise LabFault(f"the client hook names C:\\{client}, which holds no client.zip")

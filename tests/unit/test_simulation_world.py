@@ -250,6 +250,40 @@ def test_without_the_clients_hook_nobody_continues_the_machine() -> None:
     assert "unfinished" in run.kinds("lab") and "stalled" not in run.kinds("lab")
 
 
+@pytest.mark.parametrize("data_first", [False, True])
+def test_a_data_volume_may_be_larger_than_windows_own_and_stand_before_it(data_first: bool) -> None:
+    """State and content are on the larger volume, which has another letter in the new system."""
+    windows_own = ("Primary", "4096" if data_first else "8192", "MB", "NTFS", "Windows")
+    data = ("Primary", "10240" if data_first else "100", "MB" if data_first else "Percent", "NTFS", "Data")
+    both = (data, windows_own) if data_first else (windows_own, data)
+    values = partitions(("EFI", "300", "MB", "FAT32", "System"), ("MSR", "16", "MB", "", ""), *both)
+    number = 3 if data_first else 2
+    values[f"OSDPartitions{number}VolumeLetterVariable"] = "OSDisk"
+    form = step("PartitionDiskAction", "Format disk", "osddiskpart.exe", variables=values)
+    apply = replace(APPLY, variables=(*APPLY.variables, StepVariable("OSDTargetDrive", "x", "%OSDisk%")))
+    apply = replace(apply, action="OSDApplyOS.exe /image:LAB00001,1 /target:%OSDisk%")
+    run = Run(form, apply, SETTINGS, SETUP, COMMAND)
+    assert run.run.fault is None and run.run.result == "success", run.run
+    assert run.run.variables["OSDisk"] == "C:"
+    moved = "Path variable OSDisk converted from D: to C:"
+    assert (moved in run.run.log) == data_first
+    assert "D:\\_SMSTaskSequence" in run.run.log or data_first
+    assert not [path for path in run.run.final_state.files if "_SMSTaskSequence" in path]
+
+
+def test_the_post_action_is_spawned_at_the_very_end_and_its_end_is_nobodys_business() -> None:
+    after = step("SetVariableAction", "After", 'tsenv.exe "SMSTSPostAction=wipe.exe /%Told%"',
+                 variables={"VariableName": "SMSTSPostAction",
+                            "VariableValue": "wipe.exe /%Told%"})  # fmt: skip
+    for doubles in ((DOUBLE,), (DOUBLE, Double("wipe.exe /yes", exit=5)), (DOUBLE, BY_ITSELF_AT_THE_END)):
+        run = Run(*BARE_METAL, after, doubles=doubles)
+        assert run.run.result == "success" and run.run.starts == 2
+        kinds = [event.data["effect"] for event in run.events if event.kind == "effect"]
+        assert kinds[-2:] == ["CleanUp", "RunCommand"]
+        assert not [path for path in run.run.final_state.files if "_SMSTaskSequence" in path]
+
+
+BY_ITSELF_AT_THE_END = Double("wipe.exe /yes", restarts="always")
 FIRMWARE = step("RunCommandLineAction", "Firmware", "smsswd.exe /run: fw.exe")
 BY_ITSELF = Double("fw.exe", restarts="always")
 

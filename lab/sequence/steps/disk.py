@@ -52,8 +52,10 @@ def partition_disk(context: StepContext) -> Behaviour:
         return context.fail(f"Disk {text} could not be partitioned: {outcome.message}", outcome.code)
     volumes = dict(outcome.value.get("volumes") or {**others, **lettered})
     ntfs = [part for part in planned.partitions if part.letter in volumes and part.file_system == "NTFS"]
+    # Documented: SMSTSLocalDataDrive, else the volume with most room; that may be another than Windows'.
+    asked = context.local_data_drive(volumes)
     largest = max(ntfs, key=lambda part: (part.sectors, -part.number), default=None)
-    _data_on(context, volumes, others, largest.letter if largest else "")
+    _data_on(context, volumes, others, asked or (largest.letter if largest else ""))
     for name, letter in planned.letter_variables:
         code = context.set_for_user(name, letter)
         if code:
