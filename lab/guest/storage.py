@@ -9,13 +9,14 @@ import contextlib
 import errno
 import json
 import os
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from lab.guest import paths
 from lab.guest.loop import Savable
 from lab.guest.saved import read_saved
-from lab.sequence.smsts import BOM
+from lab.sequence.smsts import BOM, LIMIT, rolled_name
 
 #: The state's file in the data folder; ConfigMgr's name for the environment that survives a restart.
 STATE_FILE = "TSEnv.dat"
@@ -81,11 +82,17 @@ class FileStore:
 
 
 class FileLog:
-    """smsts.log: UTF-8 with BOM. Before the first ``move`` lines are kept in memory."""
+    """smsts.log: UTF-8 with BOM. Before the first ``move`` lines are kept in memory.
 
-    def __init__(self, drives: Mapping[str, str] = paths.DRIVES, folder: str = "") -> None:
+    A file that would grow beyond ``limit`` bytes is renamed, ``smsts-YYYYMMDD-HHMMSS.log``; those move along.
+    """
+
+    def __init__(
+        self, drives: Mapping[str, str] = paths.DRIVES, folder: str = "", *, limit: int = LIMIT
+    ) -> None:
         self._drives = drives
         self._folder = folder
+        self._limit = limit
         self._kept = b""
 
     def write(self, lines: str) -> None:
@@ -101,12 +108,25 @@ class FileLog:
                     content = file.read().removeprefix(BOM) + content
             except FileNotFoundError:
                 old = ""
+        rolled = self._rolled(os.path.dirname(old)) if old else []
         self._folder = folder
+        target = os.path.dirname(self._file())
+        for path in rolled if target else ():
+            with open(path, "rb") as file:
+                write_whole(os.path.join(target, os.path.basename(path)), file.read())
+            _remove(path)
         self._append(content)
         if old:
             _remove(old)
             with contextlib.suppress(OSError):  # others may keep files there
                 os.rmdir(os.path.dirname(old))
+
+    @staticmethod
+    def _rolled(folder: str) -> list[str]:
+        names = os.listdir(folder) if os.path.isdir(folder) else ()
+        return [
+            os.path.join(folder, name) for name in sorted(names) if re.fullmatch(r"smsts-\d+-\d+\.log", name)
+        ]
 
     def _file(self) -> str:
         return _place(self._folder, LOG_FILE, self._drives)
@@ -119,6 +139,10 @@ class FileLog:
         if not content:
             return
         os.makedirs(os.path.dirname(path), exist_ok=True)
+        if os.path.exists(path) and os.path.getsize(path) > max(len(BOM), self._limit - len(content)):
+            full = os.path.join(os.path.dirname(path), rolled_name(content))
+            if not os.path.exists(full):  # two in one second: the file grows on
+                os.rename(path, full)
         with open(path, "ab") as file:
             file.write((b"" if file.tell() else BOM) + content)
 

@@ -17,7 +17,8 @@ def run_fingerprint(folder: Path, machine: str = "PC-1") -> Fingerprint:
     """What a run left behind. Raises LabFault when the record lacks the final state or the variables."""
     finals = read_final_states(folder)
     seen = evidence(read_events(folder), finals)
-    if machine not in finals or seen.variables is None:
+    variables = {} if seen.unfinished and not seen.finish else seen.variables  # nobody was left to tell them
+    if machine not in finals or variables is None:
         raise LabFault(
             f"'{folder}' has no final state of '{machine}', or no variables", hint="did the run end early?"
         )
@@ -25,7 +26,7 @@ def run_fingerprint(folder: Path, machine: str = "PC-1") -> Fingerprint:
         {"method": request.method, "path": request.path, "status": request.status}
         for request in seen.requests
     ]
-    return fingerprint(finals[machine], seen.variables, requests)
+    return fingerprint(finals[machine], variables, requests)
 
 
 def run_differences(left: Path, right: Path, mask: tuple[Noise, ...] = NOISE) -> list[Difference]:

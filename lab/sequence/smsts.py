@@ -19,6 +19,11 @@ from dataclasses import dataclass
 #: What a log file begins with.
 BOM = b"\xef\xbb\xbf"
 
+#: Bytes after which a new smsts.log is begun (observed: "Setting LogMaxSize to 5242880").
+LIMIT = 5_242_880
+#: A record's time and date, in the file.
+_STAMP = re.compile(rb'<time="(\d\d):(\d\d):(\d\d)[^"]*" date="(\d\d)-(\d\d)-(\d{4})"')
+
 _OPEN, _CLOSE = "<![LOG[", "]LOG]!>"
 _TAIL = re.compile(
     r'<time="([^"<>]*)" date="([^"<>]*)" component="([^"<>]*)" context="([^"<>]*)" '
@@ -46,6 +51,18 @@ class Record:
         """Minutes to add to the local time to get UTC; 0 when the record has none."""
         found = re.search(r"([+-]\d+)$", self.time)
         return int(found.group(1)) if found else 0
+
+
+def rolled_name(records: bytes) -> str:
+    """What a full smsts.log is called from now on, told by the first record that it has no room for.
+
+    Observed: smsts-*.log with a time stamp; the stamp's form is a guess.
+    """
+    found = _STAMP.search(records)
+    if found is None:
+        return "smsts-00000000-000000.log"
+    hour, minute, second, month, day, year = (part.decode() for part in found.groups())
+    return f"smsts-{year}{month}{day}-{hour}{minute}{second}.log"
 
 
 def stamp(epoch: float, bias: int = 0) -> tuple[str, str]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 from lab.guest.loop import Savable
+from lab.sequence import smsts
 from lab.simulation.disks import Blob, Growing
 from lab.simulation.machine import Machine, join
 
@@ -58,11 +60,14 @@ class ModelStore:
 
 
 class ModelLog:
-    """smsts.log as a file that grows and moves. ``text`` is all that was written in this boot."""
+    """smsts.log as a file that grows, rolls and moves. ``text`` is all that was written in this boot."""
 
-    def __init__(self, machine: Machine, folder: str = "") -> None:
+    def __init__(self, machine: Machine, folder: str = "", *, limit: int = smsts.LIMIT) -> None:
         self._machine = machine
         self._folder = folder
+        self._limit = limit
+        self._file: Growing | None = None
+        self._size = 0
         self._kept: list[bytes] = []
         self.text: list[str] = []
 
@@ -80,8 +85,19 @@ class ModelLog:
             if isinstance(content, Growing):
                 lines = content.lines[1:]  # without the byte order mark
             old[0].remove(old[1])
+        self._move_rolled(folder)
         self._folder = folder
         self._append(lines)
+
+    def _move_rolled(self, folder: str) -> None:
+        old = self._machine.locate(self._folder) if self._folder else None
+        new = self._machine.locate(folder) if folder else None
+        if old is None or new is None:
+            return
+        for name, content in old[0].under(old[1]):
+            if re.fullmatch(r"smsts-\d+-\d+\.log", name):
+                old[0].remove(join(old[1], name))
+                new[0].put(join(new[1], name), content)
 
     def _append(self, lines: list[bytes]) -> None:
         place = self._machine.locate(join(self._folder, LOG_FILE)) if self._folder else None
@@ -89,8 +105,19 @@ class ModelLog:
             self._kept += lines
             return
         content = place[0].get(place[1])
+        more = sum(map(len, lines))
+        if isinstance(content, Growing):
+            if content is not self._file:
+                self._file, self._size = content, sum(map(len, content.lines))
+            if more and self._size > max(len(_BOM), self._limit - more):
+                full = join(place[1].rpartition("\\")[0], smsts.rolled_name(b"".join(lines)))
+                if full not in place[0]:  # two in one second: the file grows on
+                    place[0].put(full, content)
+                    content = None
         if not isinstance(content, Growing):
-            content = Growing()
+            content = self._file = Growing()
             content.lines.append(_BOM)
+            self._size = len(_BOM)
             place[0].put(place[1], content)
         content.lines += lines
+        self._size += more

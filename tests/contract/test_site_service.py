@@ -19,6 +19,7 @@ import pytest
 
 BIG = 6 << 20
 MAC = "52:54:00:11:22:33"
+ONCE = "52:54:00:11:22:44"
 
 
 class Service:
@@ -38,7 +39,10 @@ class Service:
                 "LAB00001": {name: str(root / name) for name in ("big.wim", "sub/a b.txt", "gone.txt")}
             },
             "boot": {"labpe-x64.efi": str(root / "big.wim")},
-            "policies": {MAC: {"machine_name": "PC-1"}},
+            "policies": {
+                MAC: {"machine_name": "PC-1"},
+                ONCE: {"machine_name": "PC-2", "deployment": {"purpose": "required"}},
+            },
             "shares": str(folder / "shares"),
         }
         (folder / "site.json").write_text(json.dumps(config))
@@ -108,6 +112,19 @@ def test_policy_by_mac_in_any_spelling(service: Service) -> None:
         assert service.line()["path"] == f"/policy/{spelling}"
     assert service.get("/policy/52:54:00:00:00:00")[0] == 404
     assert service.line()["status"] == 404
+
+
+def test_a_required_deployment_is_offered_at_one_start_of_the_machine(service: Service) -> None:
+    answers = []
+    for start in ("boot-1", "boot-1", "boot-2"):
+        said = service.raw(f"GET /policy/{ONCE} HTTP/1.1\r\nX-Start: {start}\r\n".encode())
+        answers.append(json.loads(said.partition(b"\r\n\r\n")[2]))
+        decision, request = service.line(), service.line()
+        assert (decision["path"], decision["client"]) == (f"/policy/{ONCE}", "127.0.0.1")
+        assert decision["decision"] == ("offered" if start == "boot-1" else "not-offered")
+        assert request["status"] == 200
+    assert [answer.get("attempt") for answer in answers] == [1, 1, None]
+    assert "already" in answers[2]["no_deployment"] and "machine_name" not in answers[2]
 
 
 def test_content_is_served_whole_and_told(service: Service) -> None:

@@ -12,6 +12,11 @@ import pytest
 from lab.guest import storage
 from lab.guest.link import Link, find_port
 from lab.guest.storage import FileLog, FileStore
+from lab.hypervisor.protocol import DiskSpec, MachineSpec
+from lab.sequence import smsts
+from lab.simulation.disks import Growing, Volume
+from lab.simulation.machine import Machine
+from lab.simulation.ports import ModelLog
 
 DATA = "C:\\_SMSTaskSequence"
 
@@ -70,6 +75,35 @@ def test_the_log_moves_with_its_content_and_has_one_mark(drives: dict[str, str])
     assert content == b"\xef\xbb\xbfone\r\ntwo\r\nthree\r\n"
     assert not (Path(drives["X:"]) / "Windows/temp/smstslog").exists()
     assert not (Path(drives["C:"]) / "_SMSTaskSequence/Logs/smstslog").exists()
+
+
+def a_record(second: int) -> str:
+    time, date = smsts.stamp(1_767_258_000.0 + second)
+    return smsts.format_record(
+        f"number {second}", component="TSManager", time=time, date=date, type=1, thread=1, file="engine.cxx:1"
+    )
+
+
+def test_a_full_log_is_rolled_and_the_whole_set_moves_the_same_on_a_machine_and_in_the_model(
+    drives: dict[str, str],
+) -> None:
+    machine = Machine.blank(MachineSpec("PC-1", "u", "uefi", 512, (DiskSpec(1 << 30),), ()))
+    machine.letters = {"C:": Volume(0, 1, "Primary", "NTFS", "Windows")}
+    limit, folder = 3 * len(a_record(0)) + 9, DATA + "\\Logs\\smstslog"
+    for log in (FileLog(drives, folder, limit=limit), ModelLog(machine, folder, limit=limit)):
+        for second in range(8):
+            log.write(a_record(second))
+        log.move("C:\\Windows\\CCM\\Logs")
+        log.write(a_record(8))
+    real = Path(drives["C:"]) / "Windows/CCM/Logs"
+    names = sorted(path.name for path in real.iterdir())
+    assert names == ["smsts-20260101-090003.log", "smsts-20260101-090006.log", "smsts.log"]
+    for name in names:
+        content = machine.letters["C:"].files.get(f"Windows\\CCM\\Logs\\{name}")
+        assert isinstance(content, Growing) and content.whole() == (real / name).read_bytes()
+    whole = [item.message for name in names for item in smsts.parse_records((real / name).read_bytes())]
+    assert whole == [f"number {second}" for second in range(9)]
+    assert not list((Path(drives["C:"]) / "_SMSTaskSequence").rglob("*.log"))
 
 
 def test_what_is_on_a_drive_that_goes_away_is_kept_in_memory(drives: dict[str, str]) -> None:

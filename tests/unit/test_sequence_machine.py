@@ -75,7 +75,7 @@ def steps(items: tuple[Made, ...]) -> list[Made]:
 
 
 class Machine(World):
-    """Each command answers as drawn. One that asks for a retry asks once."""
+    """Each command answers as drawn. One that asks for a retry asks twice."""
 
     def __init__(self, items: tuple[Made, ...]) -> None:
         super().__init__(volumes={"C:": {"disk": 0, "partition": 3}}, in_winpe=False)
@@ -84,10 +84,10 @@ class Machine(World):
 
     def run(self, command: str) -> fx.Outcome:
         made = self.drawn[command]
-        first = made.name not in self.ran
+        early = self.ran.count(made.name) < 2
         self.ran.append(made.name)
         wants = {"SMSTSRebootRequested": "HD"} if made.asks == "restart" else {}
-        if made.asks == "retry" and first:
+        if made.asks == "retry" and early:
             wants = {"SMSTSRebootRequested": "HD", "SMSTSRetryRequested": "true"}
         return fx.Outcome(made.code, "doubled", value={"sets": wants} if wants else {})
 

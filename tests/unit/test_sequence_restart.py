@@ -6,7 +6,7 @@ import pytest
 
 from lab.sequence import effects as fx
 from lab.sequence.engine import advance, next_effect, start
-from lab.sequence.state import variables_of
+from lab.sequence.state import ExecutionState, variables_of
 from tests.unit.sequence_world import (
     World,
     apply_os,
@@ -246,3 +246,45 @@ def test_a_retry_that_asks_for_no_restart_is_forgotten() -> None:
     told = run(sequence(command("odd"), reboot("HD"), command("end")), world)
     assert (world.restarts, told.finished.result) == (["HD"], "success")
     assert list(told.steps()) == ["odd", "Restart", "end"]
+
+
+def test_a_later_restart_has_a_delay_of_its_own() -> None:
+    """SMSTSRebootDelayNext: documented, from the second restart on."""
+    ask = fx.Outcome(0, "doubled", value={"sets": {"SMSTSRebootRequested": "HD"}})
+    world = World(commands={"ask": ask}, volumes={"C:": {"disk": 0, "partition": 3}}, in_winpe=False)
+    plan = sequence(command("a", "ask 1"), command("b", "ask 2"), command("c", "ask 3"))
+    run(plan, world, {"SMSTSRebootDelay": "60", "SMSTSRebootDelayNext": "5"})
+    delays = [effect.delay for effect in world.performed if isinstance(effect, fx.Restart)]
+    assert delays == [60, 5, 5]
+
+
+def test_the_read_only_variables_are_those_of_the_phase() -> None:
+    names = ("_SMSTSInWinPE", "_SMSTSMDataPath", "_SMSTSClientCache", "_SMSTSType", "_SMSTSOrgName")
+
+    def values(state: ExecutionState) -> list[str]:
+        return [state.variables.value(name) for name in names]
+
+    world = World()
+    told = run(sequence(command("first"), partition(), command("then")), world)
+    before = next(state for state in told.states if state.pending and state.pending.kind == "RunCommand")
+    assert values(before) == ["true", "X:\\_SMSTaskSequence", "", "2", "IT Organization"]
+    on_disk = ["true", "C:\\_SMSTaskSequence", "C:\\_SMSTaskSequence", "2", "IT Organization"]
+    assert values(told.state) == on_disk
+    generic = World(volumes={"C:": {"disk": 0, "partition": 3}}, in_winpe=False)
+    assert values(run(sequence(command("x")), generic).state)[::3] == ["false", "1"]
+
+
+def test_status_messages_carry_the_ids_that_a_site_gets() -> None:
+    plan = sequence(command("bad", continue_on_error=True), command("good"))
+    told = run(plan, World(commands={"bad": 1}))
+    assert [(data["id"], data["name"]) for data in told.of("status")] == [(11144, "Test"), (11138, "bad")]
+    client = World(volumes={"C:": {"disk": 0, "partition": 3}}, in_winpe=False)
+    assert [data["id"] for data in run(sequence(command("x")), client).of("status")] == [11140]
+
+
+def test_the_local_data_drive_is_the_one_asked_for() -> None:
+    volumes = {"C:": {"disk": 0, "partition": 3}, "D:": {"disk": 1, "partition": 1}}
+    told = run(sequence(command("x")), World(volumes=volumes), {"SMSTSLocalDataDrive": "d:"})
+    assert told.state.memory.facts["data_path"] == "D:\\_SMSTaskSequence"
+    absent = run(sequence(command("x")), World(volumes=volumes), {"SMSTSLocalDataDrive": "Q:"})
+    assert absent.state.memory.facts["data_path"] == "C:\\_SMSTaskSequence"
