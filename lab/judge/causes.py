@@ -20,6 +20,21 @@ def failing_step(evidence: Evidence) -> StepSeen | None:
     return candidates[-1] if candidates else None
 
 
+def lost(evidence: Evidence) -> tuple[Cause, ...]:
+    """What led to a sequence without an end: the step that never ended, and what took the machine down."""
+    if evidence.unfinished is None:
+        return ()
+    links = [(seq, f"step '{name}' was begun") for seq, name in evidence.begun if seq in evidence.never_ended]
+    links = links[-1:]
+    links += [
+        (effect.seq, f"a double of the scenario answered its command: {effect.message}")
+        for effect in evidence.effects
+        if effect.how == "doubled" and effect.message and links and effect.seq > links[0][0]
+    ]
+    links.append((evidence.unfinished.seq, evidence.unfinished.reason))
+    return tuple(Cause(evidence.wall(seq), text, seq) for seq, text in links)
+
+
 def _failed(step: StepSeen) -> str:
     if step.group:
         return f"group '{step.name}' failed"

@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from typing import Protocol
 
-from lab.judge.causes import chain, failing_step
+from lab.judge.causes import chain, failing_step, lost
 from lab.judge.evidence import Evidence, RecordSeen, StepSeen
 from lab.judge.verdict import Cause, Status, Verdict
 from lab.scenario.expect import LogExpectation, RequestExpectation, ValueExpectation
@@ -64,7 +64,8 @@ def check_result(item: ResultExpected, evidence: Evidence) -> Verdict:
     if finish is None:
         held = item.result == "unfinished"
         status: Status = "no-evidence" if not evidence.complete else "held" if held else "falsified"
-        return Verdict(status, expected, unfinished(evidence), item.place, evidence.end)
+        causes = lost(evidence) if status == "falsified" else ()
+        return Verdict(status, expected, unfinished(evidence), item.place, evidence.end, causes=causes)
     if finish.result == "success":
         seen = "the sequence succeeded"
     else:

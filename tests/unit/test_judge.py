@@ -42,6 +42,7 @@ def without_end() -> Story:
     story = Story()
     story.begin()
     story.instruction("Update the firmware")
+    story.effect("RunCommand", "doubled", message="it restarts the machine by itself")
     story.say("lab", "unfinished", reason="the required deployment has run on this machine already")
     return story
 
@@ -367,3 +368,9 @@ def test_a_step_that_goes_on_after_a_restart_is_one_step_with_all_its_causes() -
     story.end("failed", 0x80004005, "Setup Windows", 5)
     causes = verdict("result: success", of(story)).causes
     assert causes[0].seq == first.seq
+
+
+def test_a_sequence_without_an_end_says_what_took_it_down() -> None:
+    texts = [cause.text for cause in verdict("result: success", LOST).causes]
+    assert texts[0] == "step 'Update the firmware' was begun"
+    assert "it restarts the machine by itself" in texts[1] and "already" in texts[2]
