@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
+from math import isfinite
 from typing import Any
 
 from lab.sequence.wql import Operand, Query, Test, Value, WqlError
@@ -127,9 +128,10 @@ def _number(value: Value) -> int | float | None:
         return int(word, 16) if word[:2].casefold() == "0x" else int(word)
     except ValueError:
         try:
-            return float(word)
+            number = float(word)
         except ValueError:
             return None
+        return number if isfinite(number) else None  # "nan" is a name, and equal to nothing
 
 
 def cim_seconds(text: str) -> float | None:
