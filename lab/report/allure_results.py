@@ -25,7 +25,7 @@ from allure_commons.model2 import (
     TestResult,
 )
 
-from lab.errors import InputError
+from lab.errors import InputError, LabError
 from lab.files import write_whole
 from lab.judge.record import RunRecord, read_record
 from lab.judge.verdict import Verdict
@@ -84,14 +84,21 @@ def write_metadata(target: Path, values: Mapping[str, str]) -> None:
 def write_run(folder: Path, target: Path) -> RunRecord | None:
     """Write the Allure results of one run's folder into ``target``; its record, when it has one.
 
-    A run that never was judged (killed, or osdlab broke) is one broken test.
+    A run that never was judged (killed, or osdlab broke), or whose files are damaged, is one broken test:
+    the others have their report all the same.
     """
     writer = AllureFileLogger(str(target))
-    events = read_events(folder)
-    if not (folder / "run.json").exists():
-        writer.report_result(_unjudged(folder, events, target))
+    try:
+        events = read_events(folder)
+        read_final_states(folder)
+        if not (folder / "run.json").exists():
+            said = f"'{folder}' has no run.json: osdlab was killed, or broke off"
+            writer.report_result(_unjudged(folder, events, target, said))
+            return None
+        record = read_record(folder)
+    except LabError as error:
+        writer.report_result(_unjudged(folder, [], None, str(error)))
         return None
-    record = read_record(folder)
     begin, end = times(record, events, folder)
     for index, verdict in enumerate(record.verdicts):
         status, message = told(record, verdict)
@@ -230,7 +237,8 @@ def _screens(events: Iterable[Event]) -> dict[str, str]:
     return shown
 
 
-def _unjudged(folder: Path, events: list[Event], target: Path) -> TestResult:
+def _unjudged(folder: Path, events: list[Event], target: Path | None, said: str) -> TestResult:
+    """``target`` None: there is nothing to attach."""
     name = next((str(event.data.get("name")) for event in events if event.kind == "run-started"), folder.name)
     machines = sorted(path.name for path in folder.iterdir() if path.is_dir())
     begin = round(datetime.fromisoformat(events[0].wall).timestamp() * 1000) if events else 0
@@ -239,12 +247,12 @@ def _unjudged(folder: Path, events: list[Event], target: Path) -> TestResult:
         name="the run is judged",
         fullName=f"{folder.name}: the run is judged",
         status=Status.BROKEN,
-        statusDetails=StatusDetails(message=f"'{folder}' has no run.json: osdlab was killed, or broke off"),
+        statusDetails=StatusDetails(message=said),
         start=begin,
         stop=begin + (round(events[-1].time * 1000) if events else 0),
         labels=[Label("parentSuite", name), Label("framework", "osdlab")],
         steps=story(events),
-        attachments=attachments(machines, folder, target),
+        attachments=attachments(machines, folder, target) if target else [],
     )
     identify(result, folder.name)
     return result
