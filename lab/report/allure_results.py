@@ -115,12 +115,17 @@ def write_run(folder: Path, target: Path) -> RunRecord | None:
             labels=[Label(name, value) for name, value in labels(record)],
             parameters=parameters(record),
         )
-        identify(result, record.path, record.template, record.fidelity, verdict.expected)
+        identify(result, *_known_by(record), verdict.expected)
         if shows_evidence(record, index):
             result.steps = story(events)
             result.attachments = attachments(record.machines, folder, target)
         writer.report_result(result)
     return record
+
+
+def _known_by(record: RunRecord) -> tuple[str, ...]:
+    """What a run has in common with those of the same scenario, machine and fidelity before it."""
+    return record.path, record.template, record.fidelity, *([record.variant] if record.variant else [])
 
 
 def identify(result: TestResult, *parts: str) -> None:
@@ -270,7 +275,7 @@ def newest_runs(folder: Path) -> tuple[list[Path], int]:
     for path in sorted(runs, key=lambda run: (run.stat().st_mtime, run.name)):
         try:
             record = read_record(path)
-            key: tuple[str, ...] = (record.path, record.template, record.fidelity)
+            key = _known_by(record)
         except InputError:
             key = (path.name,)
         newest[key] = path

@@ -131,7 +131,7 @@ def test_pytest_and_its_allure_results_tell_them_apart(kind: Kind, pytester: pyt
 
 @pytest.mark.parametrize("name", ["run.json", "timeline.jsonl", "PC-1/final-state.json"])
 def test_a_damaged_run_is_a_broken_test_of_the_report(name: str, tmp_path: Path) -> None:
-    """A full disk, or a host that went down, leaves half a file; other runs have their report all the same."""
+    """A full disk, or a host that went down, leaves half a file; the others have their report."""
     folder, results = tmp_path / "20260102-030405-run", tmp_path / "results"
     (folder / "PC-1").mkdir(parents=True)
     results.mkdir()
