@@ -92,8 +92,7 @@ def write_run(folder: Path, target: Path) -> RunRecord | None:
         events = read_events(folder)
         read_final_states(folder)
         if not (folder / "run.json").exists():
-            said = f"'{folder}' has no run.json: osdlab was killed, or broke off"
-            writer.report_result(_unjudged(folder, events, target, said))
+            writer.report_result(_unjudged(folder, events, target, _why_unjudged(folder, events)))
             return None
         record = read_record(folder)
     except LabError as error:
@@ -242,16 +241,28 @@ def _screens(events: Iterable[Event]) -> dict[str, str]:
     return shown
 
 
+def _why_unjudged(folder: Path, events: list[Event]) -> str:
+    if _live(events):
+        return "a test in Python judged it: pytest --alluredir has the verdict"
+    return f"'{folder}' has no run.json: osdlab was killed, or broke off"
+
+
+def _live(events: list[Event]) -> bool:
+    """Whether the run was a test's in Python: such a run never has a run.json, and that is no trouble."""
+    return any(event.kind == "run-started" and event.data.get("live") for event in events)
+
+
 def _unjudged(folder: Path, events: list[Event], target: Path | None, said: str) -> TestResult:
     """``target`` None: there is nothing to attach."""
-    name = next((str(event.data.get("name")) for event in events if event.kind == "run-started"), folder.name)
+    named = (str(event.data.get("name")) for event in events if event.kind == "run-started")
+    name = next(named, folder.name)
     machines = sorted(path.name for path in folder.iterdir() if path.is_dir())
     begin = round(datetime.fromisoformat(events[0].wall).timestamp() * 1000) if events else 0
     result = TestResult(
         uuid=str(uuid.uuid4()),
         name="the run is judged",
         fullName=f"{folder.name}: the run is judged",
-        status=Status.BROKEN,
+        status=Status.UNKNOWN if _live(events) else Status.BROKEN,
         statusDetails=StatusDetails(message=said),
         start=begin,
         stop=begin + (round(events[-1].time * 1000) if events else 0),

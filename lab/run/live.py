@@ -343,7 +343,7 @@ class SimulatedRun:
             self.events.append(event)
             self._on_event(event)
 
-        fault = simulate_into(self.folder, self.loaded, self._sequence, self._settings, take)
+        fault = simulate_into(self.folder, self.loaded, self._sequence, self._settings, take, live=True)
         if fault is not None:
             raise fault
 

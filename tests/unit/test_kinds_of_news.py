@@ -16,6 +16,9 @@ import lab.run.front as front
 import lab.run.simulated as simulated
 from lab.cli import guarded, osdlab
 from lab.report.allure_results import CATEGORIES, write_run
+from lab.run.live import SimulatedRun
+from lab.scenario.inline import inline_scenario
+from lab.settings import Settings
 
 pytest_plugins = ["pytester"]
 
@@ -141,3 +144,16 @@ def test_a_damaged_run_is_a_broken_test_of_the_report(name: str, tmp_path: Path)
     [(message, status)] = red(results)
     assert category(message, status) == "The lab broke, or nothing could be judged"
     assert name in message
+
+
+def test_a_run_that_a_test_judges_is_no_trouble_of_the_report(tmp_path: Path) -> None:
+    (tmp_path / "hello.xml").write_text(SEQUENCE.format(content=""))
+    values = {"scenario": "A machine", "machine": "uefi-x64", "sequence": "hello.xml"}
+    places = {"OSDLAB_REPORTS": tmp_path / "reports", "OSDLAB_CACHE": tmp_path, "OSDLAB_PROJECT": ROOT}
+    settings = Settings.from_environment({name: str(path) for name, path in places.items()})
+    loaded = inline_scenario(values, tmp_path / "test_it.py", templates=settings.vm_templates)
+    with SimulatedRun(loaded, settings) as live:
+        live.power_on()
+    write_run(live.folder, tmp_path)
+    [(message, status)] = red(tmp_path)
+    assert status == "unknown" and "a test in Python judged it" in message
