@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from math import isfinite
 from typing import Any
 
 from lab.sequence.wql import Operand, Query, Test, Value, WqlError
 
 _CIM_TIME = re.compile(r"[0-9]{14}\.[0-9]{6}[+-][0-9]{3}")
+
+_INFINITE = float("inf")
 
 Row = Mapping[str, Any]
 
@@ -131,7 +132,7 @@ def _number(value: Value) -> int | float | None:
             number = float(word)
         except ValueError:
             return None
-        return number if isfinite(number) else None  # "nan" is a name, and equal to nothing
+        return number if abs(number) < _INFINITE else None  # "nan" is a name, and equal to nothing
 
 
 def cim_seconds(text: str) -> float | None:
