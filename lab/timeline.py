@@ -127,12 +127,12 @@ class Timeline:
 
 def read_timeline(path: Path) -> Iterator[Event]:
     """The events of a timeline file. A last line cut by a kill is left out; nothing else may be cut."""
-    lines = path.read_text(encoding="utf-8").split("\n")
-    last = lines.pop()  # "" when the file ends with a newline; the cut record otherwise
+    lines = path.read_bytes().split(b"\n")  # a cut may go through a character
+    last = lines.pop()  # b"" when the file ends with a newline; the cut record otherwise
     for line in lines:
-        yield Event.from_json(line)
+        yield Event.from_json(line.decode("utf-8"))
     if last:
         try:
-            yield Event.from_json(last)
+            yield Event.from_json(last.decode("utf-8"))
         except (ValueError, TypeError):
             return

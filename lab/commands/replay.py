@@ -10,20 +10,21 @@ from typing import Any
 import click
 
 from lab.commands.log import printable, trace_lines
-from lab.errors import EXIT_OK, InputError, Problem
+from lab.errors import EXIT_OK
 from lab.logs.files import check_logs, log_files, read_logs
 from lab.logs.replay import Replay, replay
 from lab.logs.skeleton import skeleton, tree
 from lab.logs.trace import trace
 from lab.sequence.model import TaskSequence
-from lab.sequence.xmlformat import read_sequence
+from lab.site.exports import read_file
 
 
 @click.command("replay")
 @click.argument("paths", nargs=-1, required=True, metavar="LOG…", type=click.Path(path_type=Path))
 @click.option("--sequence", type=click.Path(path_type=Path), help="The exported sequence of that run.")
+@click.option("--name", default="", help="Which sequence of the export: its name or package id.")
 @click.option("--json", "as_json", is_flag=True, help="Trace, comparison and skeleton as one JSON object.")
-def replay_(paths: tuple[Path, ...], sequence: Path | None, as_json: bool) -> int:
+def replay_(paths: tuple[Path, ...], sequence: Path | None, name: str, as_json: bool) -> int:
     """Rebuild a run from its logs and hold it against the engine.
 
     With the sequence: the first place where the engine would have gone another way, with both reasons.
@@ -32,7 +33,7 @@ def replay_(paths: tuple[Path, ...], sequence: Path | None, as_json: bool) -> in
     """
     files = log_files(paths)
     check_logs(files)
-    given = _read(sequence) if sequence is not None else None
+    given = read_file(sequence).choose(name)[1].sequence if sequence is not None else None
     found = trace(read_logs(files))
     last = max((item.run for item in found.items), default=1)
     items = [item for item in found.items if item.run == last and item.kind != "script"]
@@ -54,13 +55,6 @@ def replay_(paths: tuple[Path, ...], sequence: Path | None, as_json: bool) -> in
     for line in _lines(result, against, given is not None):
         click.echo(line)
     return EXIT_OK
-
-
-def _read(path: Path) -> TaskSequence:
-    try:
-        return read_sequence(path.read_bytes(), str(path))
-    except OSError as error:
-        raise InputError([Problem(str(path), 0, 0, f"cannot be read: {error.strerror}")]) from None
 
 
 def _lines(result: Replay, against: TaskSequence, given: bool) -> Iterator[str]:

@@ -34,7 +34,9 @@ _TYPES = {
 _CURRENT_VERSION = "HKLM\\SOFTWARE\\Microsoft\\Windows NT\\CurrentVersion"
 _CONTROL = "HKLM\\SYSTEM\\ControlSet001\\Control"
 
-_GPT_NAMES = {kind: name for name, (kind, *_) in gpt.TYPES.items()}
+#: Partition types as ``effects.Partition`` has them; a hidden one is a data partition with attributes.
+_GPT_NAMES = {kind: name for name, (kind, *_) in gpt.TYPES.items() if name != "Hidden"}
+_MBR_NAMES = {kind: name for name in ("Primary", "Recovery", "Extended") for kind in mbr.TYPES[name]}
 
 
 class Facts:
@@ -230,7 +232,7 @@ class Facts:
         elif entries := read_mbr(disk.device):
             style = "MBR"
             for entry in entries:
-                kind = "Primary" if entry.type in mbr.DATA else "Recovery"
+                kind = "Logical" if entry.logical else _MBR_NAMES.get(entry.type, "Primary")
                 parts.append(self._part(disk, entry.number, kind, entry.start, entry.sectors, entry.active))
         return DiskFacts(disk.index, disk.sectors * 512, style, bus, disk.sector_size, tuple(parts))
 

@@ -28,8 +28,11 @@ _HEX = re.compile(r"hex\((?:0x)?([0-9]+)\):([0-9a-f,]*)\n")
 def locate(key: str) -> tuple[str, tuple[str, ...]]:
     """A key as its hive's file name and the names below the hive's root.
 
-    Raises ValueError for a key outside HKLM's hives.
+    Raises ValueError for a key outside HKLM's hives, and for one with a line end: each line of hivexsh's
+    input is a command.
     """
+    if not key.isprintable():
+        raise ValueError(f"{key!r} is no name of a key")
     root, *names = [name for name in key.split("\\") if name]
     if root.upper() not in ("HKLM", "HKEY_LOCAL_MACHINE") or not names or names[0].upper() not in HIVES:
         raise ValueError(f"'{key}' is in no registry hive")

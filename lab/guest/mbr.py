@@ -44,6 +44,10 @@ class MbrPartition:
     start: int
     sectors: int
 
+    @property
+    def logical(self) -> bool:
+        return self.number >= _FIRST_LOGICAL
+
 
 def sfdisk_script(partitions: tuple[Partition, ...]) -> str:
     """What sfdisk reads to write these partitions: exact sectors, types, the active flag.

@@ -22,6 +22,8 @@ def set_registry(effect: SetRegistry, runner: Runner, drives: Mapping[str, str])
     """Carry the effect out. Keys are made as needed, other values of the key stay. Raises ToolFailed."""
     try:
         name, names = hive.locate(effect.key)
+        if odd := next((value for value in effect.values if value and not value.isprintable()), ""):
+            raise ValueError(f"{odd!r} is no name of a value")
         new = {value: hive.encode(kind, data) for value, (kind, data) in effect.values.items()}
     except ValueError as error:
         return Outcome(INVALID, message=str(error))

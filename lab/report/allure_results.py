@@ -25,7 +25,7 @@ from allure_commons.model2 import (
     TestResult,
 )
 
-from lab.errors import InputError
+from lab.errors import InputError, LabError
 from lab.files import write_whole
 from lab.judge.record import RunRecord, read_record
 from lab.judge.verdict import Verdict
@@ -84,14 +84,20 @@ def write_metadata(target: Path, values: Mapping[str, str]) -> None:
 def write_run(folder: Path, target: Path) -> RunRecord | None:
     """Write the Allure results of one run's folder into ``target``; its record, when it has one.
 
-    A run that never was judged (killed, or osdlab broke) is one broken test.
+    A run that never was judged (killed, or osdlab broke), or whose files are damaged, is one broken test:
+    the others have their report all the same.
     """
     writer = AllureFileLogger(str(target))
-    events = read_events(folder)
-    if not (folder / "run.json").exists():
-        writer.report_result(_unjudged(folder, events, target))
+    try:
+        events = read_events(folder)
+        read_final_states(folder)
+        if not (folder / "run.json").exists():
+            writer.report_result(_unjudged(folder, events, target, _why_unjudged(folder, events)))
+            return None
+        record = read_record(folder)
+    except LabError as error:
+        writer.report_result(_unjudged(folder, [], None, str(error)))
         return None
-    record = read_record(folder)
     begin, end = times(record, events, folder)
     for index, verdict in enumerate(record.verdicts):
         status, message = told(record, verdict)
@@ -108,12 +114,17 @@ def write_run(folder: Path, target: Path) -> RunRecord | None:
             labels=[Label(name, value) for name, value in labels(record)],
             parameters=parameters(record),
         )
-        identify(result, record.path, record.template, record.fidelity, verdict.expected)
+        identify(result, *_known_by(record), verdict.expected)
         if shows_evidence(record, index):
             result.steps = story(events)
             result.attachments = attachments(record.machines, folder, target)
         writer.report_result(result)
     return record
+
+
+def _known_by(record: RunRecord) -> tuple[str, ...]:
+    """What a run has in common with those of the same scenario, machine and fidelity before it."""
+    return record.path, record.template, record.fidelity, *([record.variant] if record.variant else [])
 
 
 def identify(result: TestResult, *parts: str) -> None:
@@ -230,21 +241,34 @@ def _screens(events: Iterable[Event]) -> dict[str, str]:
     return shown
 
 
-def _unjudged(folder: Path, events: list[Event], target: Path) -> TestResult:
-    name = next((str(event.data.get("name")) for event in events if event.kind == "run-started"), folder.name)
+def _why_unjudged(folder: Path, events: list[Event]) -> str:
+    if _live(events):
+        return "a test in Python judged it: pytest --alluredir has the verdict"
+    return f"'{folder}' has no run.json: osdlab was killed, or broke off"
+
+
+def _live(events: list[Event]) -> bool:
+    """Whether the run was a test's in Python: such a run never has a run.json, and that is no trouble."""
+    return any(event.kind == "run-started" and event.data.get("live") for event in events)
+
+
+def _unjudged(folder: Path, events: list[Event], target: Path | None, said: str) -> TestResult:
+    """``target`` None: there is nothing to attach."""
+    named = (str(event.data.get("name")) for event in events if event.kind == "run-started")
+    name = next(named, folder.name)
     machines = sorted(path.name for path in folder.iterdir() if path.is_dir())
     begin = round(datetime.fromisoformat(events[0].wall).timestamp() * 1000) if events else 0
     result = TestResult(
         uuid=str(uuid.uuid4()),
         name="the run is judged",
         fullName=f"{folder.name}: the run is judged",
-        status=Status.BROKEN,
-        statusDetails=StatusDetails(message=f"'{folder}' has no run.json: osdlab was killed, or broke off"),
+        status=Status.UNKNOWN if _live(events) else Status.BROKEN,
+        statusDetails=StatusDetails(message=said),
         start=begin,
         stop=begin + (round(events[-1].time * 1000) if events else 0),
         labels=[Label("parentSuite", name), Label("framework", "osdlab")],
         steps=story(events),
-        attachments=attachments(machines, folder, target),
+        attachments=attachments(machines, folder, target) if target else [],
     )
     identify(result, folder.name)
     return result
@@ -262,7 +286,7 @@ def newest_runs(folder: Path) -> tuple[list[Path], int]:
     for path in sorted(runs, key=lambda run: (run.stat().st_mtime, run.name)):
         try:
             record = read_record(path)
-            key: tuple[str, ...] = (record.path, record.template, record.fidelity)
+            key = _known_by(record)
         except InputError:
             key = (path.name,)
         newest[key] = path

@@ -16,6 +16,8 @@ from html.parser import HTMLParser
 _NAMES = ("www.w3.org",)
 _HOST = r"(?:[A-Za-z0-9-]+\.)+[A-Za-z]{2,}"
 _ADDRESS = re.compile(rf"(?:https?|wss?):(?:\\?/){{2}}(?P<host>{_HOST})[^\s\"'`<>)\\]*")
+#: In a style, an address without a scheme: url(//…), @import "//…".
+_BARE = re.compile(rf"(?:url\(\s*[\"']?|@import\s+[\"'])(?P<address>//{_HOST}[^\s\"'`<>)\\]*)", re.IGNORECASE)
 #: An attribute that a browser loads from, with a foreign address (also one without a scheme).
 _FOREIGN = re.compile(r"\s*(?:(?:https?|wss?|ftp):)?//", re.IGNORECASE)
 _LOADS = frozenset({"src", "srcset", "poster", "data", "background", "action", "formaction", "manifest"})
@@ -27,6 +29,8 @@ _SCRIPT = re.compile(r"<script\b(?P<attributes>[^>]*)>(?P<body>.*?)</script\s*>"
 _SOURCE = re.compile(r"""\bsrc\s*=\s*["']?(?P<source>[^"'\s>]+)""", re.IGNORECASE)
 _TRACKS = re.compile(r"\bgtag\(|\bdataLayer\b")
 _HEAD = re.compile(r"<head\b[^>]*>", re.IGNORECASE)
+#: In a srcset, an address behind others; what is base64 there has no host's points.
+_CANDIDATE = re.compile(rf",\s*(?P<address>(?:https?:)?//{_HOST}\S*)", re.IGNORECASE)
 #: What the browser itself keeps to, should anything have been overlooked.
 _POLICY = (
     '<meta http-equiv="Content-Security-Policy" content="default-src data: blob: '
@@ -57,6 +61,8 @@ def in_code(text: str) -> Iterator[str]:
     for match in _ADDRESS.finditer(text):
         if match.group("host").lower() not in _NAMES:
             yield match.group()
+    for match in _BARE.finditer(text):
+        yield match.group("address")
 
 
 def _foreign_script(match: re.Match[str]) -> bool:
@@ -91,8 +97,12 @@ class _Reader(HTMLParser):
             if not value:
                 continue
             loads = name in _LOADS or (name in ("href", "xlink:href") and tag in _LOADS_BY_HREF)
-            if loads and _FOREIGN.match(value):
-                self.found.append(value.strip())
+            if loads:
+                self.found += [value.strip()] if _FOREIGN.match(value) else []
+            if name == "srcset":
+                self.found += [match.group("address") for match in _CANDIDATE.finditer(value)]
+            if name == "srcdoc":  # a page within the page
+                self.found += foreign_addresses(value)
             if tag == "meta" and "url=" in value.lower():
                 self.found += in_code(value)
             if name == "style":

@@ -80,6 +80,7 @@ class LiveRun:
         self._fault: LabError | None = None
         self._clock = SystemClock()
         self._key = RunKey()
+        self._entered = ""  # the host key of the machine that the SSH session is with
         self._host: Any = None
         self._backend: LabBackend | None = None
 
@@ -209,7 +210,7 @@ class LiveRun:
         """testinfra's host of the machine, once its door is open. Raises PhaseTimeout, LabFault."""
         self.wait(lambda: self.host_key() != "", "the machine to open its SSH door", SSH_LIMIT)
         if self._host is None:
-            self._host, self._backend = live_host(MACHINE_NAME, self._log_in)
+            self._host, self._backend = live_host(MACHINE_NAME, self._log_in, self._same_start)
         return self._host
 
     def host_key(self) -> str:
@@ -220,6 +221,11 @@ class LiveRun:
             if event.source == "agent" and event.kind == "ssh":
                 return str(event.data.get("host_key", ""))
         return ""
+
+    def _same_start(self) -> bool:
+        """Whether the machine has not gone down since the SSH session began. Raises what broke."""
+        self.refresh()
+        return self.host_key() == self._entered
 
     def _log_in(self) -> Any:
         self.wait(lambda: self.host_key() != "", "the machine to open its SSH door", SSH_LIMIT)
@@ -242,7 +248,10 @@ class LiveRun:
             clock=self._clock, last_seen=lambda: last[0], every=0.5,
         )  # fmt: skip
         _, handles, _, _ = socket.recv_fds(self._side, 1, 1)
-        return self._key.log_in(socket.socket(fileno=handles[0]), self.host_key())
+        if not handles:
+            raise died(self._process, self._log)
+        self._entered = self.host_key()
+        return self._key.log_in(socket.socket(fileno=handles[0]), self._entered)
 
     def _leave_ssh(self) -> None:
         if self._backend is not None:
@@ -334,7 +343,7 @@ class SimulatedRun:
             self.events.append(event)
             self._on_event(event)
 
-        fault = simulate_into(self.folder, self.loaded, self._sequence, self._settings, take)
+        fault = simulate_into(self.folder, self.loaded, self._sequence, self._settings, take, live=True)
         if fault is not None:
             raise fault
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.disk.reader import Questions
-from lab.errors import InputError, LabFault
+from lab.errors import InputError, LabFault, UsageError
 from lab.files import write_whole
 from lab.network import dnsmasq, pxelinux
 from lab.network.ipxe import boot_script
@@ -31,7 +31,7 @@ from lab.sequence.references import child_sequences, needed
 from lab.sequence.validate import validate
 from lab.settings import Settings
 from lab.site.content import ContentFile, HashCache, read_library
-from lab.site.exports import read_file
+from lab.site.exports import label, read_file
 
 MACHINE_NAME = "PC-1"
 
@@ -65,12 +65,25 @@ def identity(scenario: str, index: int = 0) -> tuple[str, str]:
 
 def read_checked_sequence(loaded: LoadedScenario) -> TaskSequence:
     """The scenario's sequence. Raises InputError with everything wrong in it, or asked of it."""
-    read = read_file(loaded.sequence_path).choose(loaded.scenario.sequence_name)[1].sequence
-    sequence = complete(loaded, read)
+    sequence = complete(loaded, _chosen(loaded))
     problems = [*validate(sequence), *check_steps(loaded, sequence)]
     if problems:
         raise InputError(problems)
     return sequence
+
+
+def _chosen(loaded: LoadedScenario) -> TaskSequence:
+    """The one sequence meant. Raises InputError; UsageError where a command line said which."""
+    export, name = read_file(loaded.sequence_path), loaded.scenario.sequence_name
+    try:
+        return export.choose(name)[1].sequence
+    except UsageError as error:
+        if loaded.arguments:
+            raise
+        place = loaded.document.place("sequence_name" if name else "sequence")
+        known = ", ".join(label(found.sequence) for _, found in export.found)
+        hint = f"say which by sequence_name, with its name or package id: {known}"
+        raise InputError([place.problem(error.message, hint)]) from error
 
 
 def first_variables(loaded: LoadedScenario, *, client: str, boot_image: str) -> dict[str, str]:

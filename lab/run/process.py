@@ -83,7 +83,7 @@ def work(
         file = stack.enter_context((plan.folder / "timeline.jsonl").open("w", encoding="utf-8"))
         timeline = Timeline(clock, file)
         timeline.follow(outbox.event)
-        timeline.append("lab", "run-started", name=plan.name, process=os.getpid())
+        timeline.append("lab", "run-started", name=plan.name, live=plan.live, process=os.getpid())
         try:
             with World(plan, places, timeline=timeline, clock=clock) as world:
                 world.run(stop, serve)

@@ -9,7 +9,7 @@ import json
 from pathlib import Path
 
 from lab.disk.state import FinalState
-from lab.errors import LabError
+from lab.errors import LabError, LabFault
 from lab.judge.record import RunRecord, build_record, update_latest, write_record
 from lab.scenario.loader import LoadedScenario
 from lab.timeline import Event, read_timeline
@@ -54,14 +54,28 @@ def shown(folder: Path) -> str:
 
 
 def read_events(folder: Path) -> list[Event]:
-    """The run's timeline; empty when the run broke before it had one."""
+    """The run's timeline; empty when the run broke before it had one. Raises LabFault when it is damaged."""
     path = folder / "timeline.jsonl"
-    return list(read_timeline(path)) if path.exists() else []
+    try:
+        return list(read_timeline(path)) if path.exists() else []
+    except _DAMAGED as error:
+        raise _damaged(path, error) from error
 
 
 def read_final_states(folder: Path) -> dict[str, FinalState]:
-    """Machine -> what stood on its disks, for each machine that got so far."""
-    return {
-        path.parent.name: FinalState.from_json(json.loads(path.read_text(encoding="utf-8")))
-        for path in sorted(folder.glob("*/final-state.json"))
-    }
+    """Machine -> what stood on its disks, for each machine that got so far. Raises LabFault for damage."""
+    found = {}
+    for path in sorted(folder.glob("*/final-state.json")):
+        try:
+            found[path.parent.name] = FinalState.from_json(json.loads(path.read_text(encoding="utf-8")))
+        except _DAMAGED as error:
+            raise _damaged(path, error) from error
+    return found
+
+
+_DAMAGED = (OSError, ValueError, TypeError, KeyError, AttributeError)
+
+
+def _damaged(path: Path, error: Exception) -> LabFault:
+    """A disk that was full, or a host that went down, may leave half a file."""
+    return LabFault(f"'{path}' is damaged: {error}", hint="do the run again; this one cannot be judged")

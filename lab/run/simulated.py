@@ -54,12 +54,18 @@ _MOST_OFFERED = 100
 
 
 def simulate_into(
-    folder: Path, loaded: LoadedScenario, sequence: TaskSequence, settings: Settings, on_event: OnEvent
+    folder: Path,
+    loaded: LoadedScenario,
+    sequence: TaskSequence,
+    settings: Settings,
+    on_event: OnEvent,
+    *,
+    live: bool = False,
 ) -> LabError | None:
     """Simulate the scenario; timeline, log and final state go to ``folder`` as those of a real run.
 
-    Gives what broke, or None. Nothing is built for the simulator: sizes and hashes of the images are those of
-    the newest that a machine had, or modelled ones.
+    Gives what broke, or None. ``live``: a test in Python judges the run. Nothing is built for the simulator:
+    sizes and hashes of the images are those of the newest that a machine had, or modelled ones.
     """
     clock = VirtualClock()
     own = folder / MACHINE_NAME
@@ -67,7 +73,7 @@ def simulate_into(
     with (folder / "timeline.jsonl").open("w", encoding="utf-8") as file:
         timeline = Timeline(clock, file)
         timeline.follow(on_event)
-        timeline.append("lab", "run-started", name=loaded.title)
+        timeline.append("lab", "run-started", name=loaded.title, live=live)
         run = _simulated(loaded, sequence, settings, timeline, clock)
         fault = run.fault or _over_time(timeline, loaded.scenario.limits.time or settings.time_limit)
         if fault is not None and not any(event.kind == "lab-error" for event in timeline.events):

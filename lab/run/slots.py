@@ -56,7 +56,8 @@ def machine_room(
 ) -> Iterator[None]:
     """Hold room for machines, once there is enough of it.
 
-    Raises PhaseTimeout when there was none for ``patience`` seconds, LabFault when the cache cannot be used.
+    Raises PhaseTimeout when there was none for ``patience`` seconds; LabFault when the cache cannot be used,
+    and when all the room that is missing is this process's own: nothing would end while it waits.
     """
     folder, have = cache / "machines", host or room_of_host()
     told = False
@@ -99,12 +100,25 @@ def _enter(folder: Path, need: Room, host: Room) -> IO[str] | None:
         cores = sum(room.cores for room in taken) + need.cores
         memory = sum(room.memory for room in taken) + need.memory
         if taken and (cores > host.cores or memory > host.memory):
+            _refuse_if_all_are_own(folder)
             return None
         held = (folder / f"{os.getpid()}-{uuid.uuid4().hex[:8]}.json").open("w", encoding="ascii")
         _lock(held)
         json.dump({"cores": need.cores, "memory": need.memory}, held)
         held.flush()
         return held
+
+
+def _refuse_if_all_are_own(folder: Path) -> None:
+    """Raises LabFault."""
+    owners = [path.name.partition("-")[0] for path in folder.glob("*.json")]
+    if all(owner == str(os.getpid()) for owner in owners):
+        count = len(owners)
+        raise LabFault(
+            f"this host has no room for a machine beside the {count} that this process already has",
+            hint="end one of them first, or take templates with less memory and fewer CPUs; 'osdlab doctor' "
+            "says what the host bears",
+        )
 
 
 def _taken(folder: Path) -> list[Room]:

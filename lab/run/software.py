@@ -5,14 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from lab.errors import InputError, Problem
+from lab.errors import InputError, Problem, UsageError
 from lab.scenario.loader import LoadedScenario, sequence_file
 from lab.scenario.schema import Scenario
 from lab.scenario.software import Application, Child, Share
 from lab.sequence.doubled import double_steps
 from lab.sequence.model import TaskSequence
 from lab.sequence.nested import EndlessSequence, child_id, children_of, expand
-from lab.sequence.xmlformat import read_sequence
+from lab.site.exports import read_file
 
 
 def software_policy(scenario: Scenario) -> dict[str, Any]:
@@ -104,9 +104,10 @@ def _child(
         problems.append(place.problem(f"there is no task sequence '{child.sequence}'"))
         return None
     try:
-        return read_sequence(Path(found).read_bytes(), str(found))
-    except OSError as error:
-        problems.append(Problem(str(found), 0, 0, f"cannot be read: {error.strerror}"))
+        export = read_file(Path(found))
+        return export.choose(package if len(export.found) > 1 else "")[1].sequence
     except InputError as error:
         problems.extend(error.problems)
+    except UsageError as error:
+        problems.append(loaded.document.place("children", package).problem(error.message))
     return None

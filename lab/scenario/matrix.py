@@ -68,11 +68,14 @@ def combinations(root: Node) -> list[Combination]:
     if len(made) > MOST:
         said = f"the matrix has {len(made)} combinations; {MOST} are allowed"
         raise InputError([written.place.problem(said)])
+    labels = [", ".join(_label(value) for value in values) for values in made]
+    whole = [", ".join(value.text for value in values if isinstance(value, Scalar)) for values in made]
     rest = tuple(entry for entry in root.entries if entry[0].text != KEY)
     found = []
-    for values in made:
+    for values, label, long in zip(made, labels, whole, strict=True):
         own = tuple((key, value) for (key, _), value in zip(axes, values, strict=True))
-        name = ", ".join(_label(value) for value in values)
+        # Files of one name in two folders are told by their paths.
+        name = label if labels.count(label) == 1 else long
         found.append(Combination(name, Mapping(root.place, (*rest, *own))))
     return found
 

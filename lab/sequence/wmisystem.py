@@ -38,6 +38,7 @@ def disk_drives(machine: MachineFacts) -> list[Row]:
 
 
 _DISK_MODELS = {"virtio": "Red Hat VirtIO SCSI Disk Device", "sata": "QEMU HARDDISK"}
+_NO_PRIMARY = ("Extended", "Logical")
 _GPT_TYPES = {"EFI": "GPT: System", "MSR": "GPT: Unknown", "Recovery": "GPT: Unknown"}
 
 
@@ -52,7 +53,8 @@ def disk_partitions(machine: MachineFacts) -> list[Row]:
                 kind = _GPT_TYPES.get(part.type, "GPT: Basic Data")
             row = {"DiskIndex": disk.index, "Index": index, "Name": name, "DeviceID": name, "Type": kind}
             row |= {"Size": part.size, "StartingOffset": part.start, "BlockSize": disk.sector_size}
-            row |= {"Bootable": boots, "BootPartition": boots, "PrimaryPartition": part.type != "Logical"}
+            row |= {"Bootable": boots, "BootPartition": boots}
+            row |= {"PrimaryPartition": part.type not in _NO_PRIMARY}
             rows.append(row)
     return rows
 

@@ -16,6 +16,8 @@ from lab.sequence.wql import Operand, Query, Test, Value, WqlError
 
 _CIM_TIME = re.compile(r"[0-9]{14}\.[0-9]{6}[+-][0-9]{3}")
 
+_INFINITE = float("inf")
+
 Row = Mapping[str, Any]
 
 #: WBEM_E_TYPE_MISMATCH
@@ -127,9 +129,10 @@ def _number(value: Value) -> int | float | None:
         return int(word, 16) if word[:2].casefold() == "0x" else int(word)
     except ValueError:
         try:
-            return float(word)
+            number = float(word)
         except ValueError:
             return None
+        return number if abs(number) < _INFINITE else None  # "nan" is a name, and equal to nothing
 
 
 def cim_seconds(text: str) -> float | None:

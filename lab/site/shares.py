@@ -26,6 +26,12 @@ class Shares:
 
     async def answer(self, request: Request, names: Sequence[str]) -> Response:
         """GET and HEAD of a file or folder, PUT of a file."""
+        try:
+            return await self._answer(request, names)
+        except OSError as error:  # a name that no file here can have
+            return PlainTextResponse(f"{error.strerror}\n", 400)
+
+    async def _answer(self, request: Request, names: Sequence[str]) -> Response:
         if request.method == "PUT":
             return await self._put(request, names)
         path = self._place(names)

@@ -258,7 +258,13 @@ def test_a_machine_keeps_files_on_a_share_and_finds_them_again(
         ("/share/SRV", 405),
         ("/share/SRV/S/../../../x", 405),
         ("/content/LAB00001/x", 405),
+        ("/share/SRV/S/" + "/".join(["n" * 200] * 30), 400),
+        ("/share/SRV/S/" + "n" * 300, 507),
     ],
 )
 def test_a_write_goes_nowhere_but_to_a_share(service: Service, path: str, status: int) -> None:
     assert service.get(path, "PUT", **{"Content-Length": "0"})[0] == status
+
+
+def test_a_name_that_no_file_can_have_is_no_trouble_of_the_service(service: Service) -> None:
+    assert service.get("/share/SRV/S/" + "n" * 300)[0] == 400

@@ -40,7 +40,13 @@ class Guest(paramiko.ServerInterface):
         return paramiko.OPEN_SUCCEEDED
 
     def check_channel_exec_request(self, channel: paramiko.Channel, command: bytes) -> bool:
+        if command == b"drop":
+            threading.Timer(0.05, channel.get_transport().close).start()
+            return True
+
         def reply() -> None:
+            if command == b"flood":
+                channel.sendall_stderr(b"x" * (5 << 20))  # more than the window of a channel
             channel.sendall(command)
             channel.send_exit_status(3)
             channel.close()
@@ -88,6 +94,53 @@ def test_testinfra_asks_over_the_runs_key_and_again_after_the_session_ended(door
     door.close()
     assert host.run("once more").stdout == "once more"
     backend.leave()
+
+
+def test_both_outputs_are_read_however_much_there_is(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lab.run.ssh.SILENCE_LIMIT", 5.0)
+    key = RunKey()
+    host, backend = live_host("PC-1", lambda: key.log_in(door.connection(key.authorized_key), door.told))
+    done = host.run("flood")
+    assert (done.rc, done.stdout, len(done.stderr)) == (3, "flood", 5 << 20)
+    backend.leave()
+
+
+def test_a_session_that_ends_under_a_command_is_the_labs_trouble_and_no_answer(door: Door) -> None:
+    key = RunKey()
+    host, backend = live_host("PC-1", lambda: key.log_in(door.connection(key.authorized_key), door.told))
+    with pytest.raises(LabFault, match=r"the SSH session ended .*'drop'"):
+        host.run("drop")
+    assert host.run("next").stdout == "next"
+    backend.leave()
+
+
+def test_a_machine_that_restarted_is_asked_anew(door: Door) -> None:
+    """The session of the start before looks alive: nothing ends it when a machine is reset."""
+    key, sessions, stands = RunKey(), [], [True]
+
+    def log_in() -> paramiko.SSHClient:
+        sessions.append(key.log_in(door.connection(key.authorized_key), door.told))
+        stands[0] = True
+        return sessions[-1]
+
+    host, backend = live_host("PC-1", log_in, lambda: stands[0])
+    host.run("one")
+    host.run("two")
+    assert len(sessions) == 1
+    stands[0] = False
+    host.run("three")
+    assert len(sessions) == 2
+    backend.leave()
+
+
+@pytest.mark.parametrize(
+    "told", ["", "ssh-ed25519", "ssh-ed25519 x", "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAAQE=", "foo AAAA"]
+)
+def test_a_machine_that_tells_no_key_at_all_is_the_labs_trouble(told: str) -> None:
+    ours, theirs = socket.socketpair()
+    with theirs, pytest.raises(LabFault):
+        RunKey().log_in(ours, told)
+    assert ours.fileno() == -1, "the connection is closed"
 
 
 def test_another_host_key_than_the_machine_told_is_refused(door: Door) -> None:

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from lab.clock import VirtualClock
-from lab.guest import smbios
+from lab.guest import gpt, smbios
 from lab.guest.facts import Facts
 from lab.guest.runner import Ran
 from lab.guest.versioninfo import file_version
 from lab.guest.volumes import Volumes
 from lab.hypervisor.protocol import SmbiosSpec
+from lab.sequence import wmi
 from lab.sequence.effects import FileFacts, QueryWmi, ReadRegistry
 
 IDENTITY = {"machine_name": "PC-1", "uefi": True, "architecture": "x64"}
@@ -118,8 +119,9 @@ def facts(root: Path, phase: str, **hives: dict[str, str]) -> Facts:
     drives = {"X:": str(root / "x"), "C:": str(root / "c")}
     runner = Hives(**hives)
     volumes = Volumes(
-        runner, VirtualClock(), drives, root=str(root), sys=str(root / "sys"), mounts=str(root / "mounts")
-    )
+        runner, VirtualClock(), drives, root=str(root), sys=str(root / "sys"), mounts=str(root / "mounts"),
+        dev=str(root / "dev"),
+    )  # fmt: skip
     return Facts(
         phase,
         IDENTITY,
@@ -198,3 +200,37 @@ def test_the_deployed_system_reads_its_hives(tmp_path: Path) -> None:
     wow64.mkdir()
     there.append(asked.look_at(FileFacts("C:\\Windows\\System32\\a.dll", 32)).value["kind"])
     assert there == ["file", ""]
+
+
+def with_disk(root: Path, start: bytes) -> Facts:
+    asked = facts(root, "pe")
+    (root / "sys/block/sda").mkdir()
+    (root / "sys/block/sda/size").write_text("65536\n")
+    (root / "dev").mkdir()
+    (root / "dev/sda").write_bytes(start.ljust(65536 * 512, b"\0"))
+    return asked
+
+
+def test_logical_and_extended_partitions_are_no_primary_ones(tmp_path: Path) -> None:
+    def record(*entries: tuple[int, int, int, int]) -> bytes:
+        rows = b"".join(struct.pack("<B3xB3xII", *entry) for entry in entries)
+        return bytes(446) + rows.ljust(64, b"\0") + b"\x55\xaa"
+
+    first = record((0x80, 7, 2048, 2048), (0, 0x17, 4096, 2048), (0, 0x0F, 8192, 8192))
+    chain = record((0, 7, 2048, 4096))
+    machine = with_disk(tmp_path, first.ljust(8192 * 512, b"\0") + chain).machine()
+    kinds = [(part.number, part.type) for part in machine.disks[0].partitions]
+    assert kinds == [(1, "Primary"), (2, "Primary"), (3, "Extended"), (5, "Logical")]
+    rows = wmi.instances(machine, "root\\cimv2", "Win32_DiskPartition")
+    assert [row["PrimaryPartition"] for row in rows] == [True, True, False, False]
+
+
+def test_a_data_partition_of_a_gpt_is_a_primary_one(tmp_path: Path) -> None:
+    header = (b"EFI PART" + bytes(64) + struct.pack("<QII", 2, 2, 128)).ljust(512, b"\0")
+    entries = b"".join(
+        gpt.guid_bytes(gpt.TYPES[kind][0]) + bytes(15) + b"\1" + struct.pack("<QQQ", start, start + 99, 0)
+        + bytes(72)
+        for kind, start in (("EFI", 2048), ("Primary", 4096))
+    )  # fmt: skip
+    machine = with_disk(tmp_path, bytes(512) + header + entries).machine()
+    assert [part.type for part in machine.disks[0].partitions] == ["EFI", "Primary"]

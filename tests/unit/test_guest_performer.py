@@ -20,6 +20,7 @@ from lab.guest.runner import Ran
 from lab.guest.volumes import Volume, Volumes
 from lab.sequence import effects
 from lab.sequence.effects import Partition
+from lab.sequence.effects_imaging import ReadHive
 
 IDENTITY = {
     "machine_name": "PC-1", "launch_mode": "PXE", "mac": "52:54:00:00:00:01", "uuid": "u", "uefi": True,
@@ -331,6 +332,15 @@ def test_registry_values_are_merged_into_the_hive(rig: Callable[..., Rig]) -> No
     missing = effects.SetRegistry("C:", "HKLM\\SOFTWARE\\X", {})
     assert machine.pe.perform(missing).code == 0x80070002
     assert machine.pe.perform(effects.SetRegistry("C:", "HKCU\\X", {})).code == 0x80070057
+    # Each line of hivexsh's input is a command: a name must not become one.
+    ran = len(machine.runner.programs)
+    for odd in (
+        effects.SetRegistry("C:", "HKLM\\SYSTEM\\Setup\ndel", {"CmdLine": ["REG_SZ", "x"]}),
+        effects.SetRegistry("C:", "HKLM\\SYSTEM\\Setup", {"CmdLine\nunload": ["REG_SZ", "x"]}),
+    ):
+        assert machine.pe.perform(odd).code == 0x80070057
+    assert machine.pe.perform(ReadHive("C:", "HKLM\\SYSTEM\\Setup\nlsval")).code
+    assert len(machine.runner.programs) == ran
 
 
 def test_cleaning_up_keeps_logs_and_removes_the_data_folder(rig: Callable[..., Rig]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import errno
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,9 @@ import lab.run.front as front
 import lab.run.simulated as simulated
 from lab.cli import guarded, osdlab
 from lab.report.allure_results import CATEGORIES, write_run
+from lab.run.live import SimulatedRun
+from lab.scenario.inline import inline_scenario
+from lab.settings import Settings
 
 pytest_plugins = ["pytester"]
 
@@ -84,7 +88,7 @@ def category(message: str, status: str) -> str:
     """The first that fits, as Allure does it."""
     for row in CATEGORIES:
         pattern = row.get("messageRegex", "")
-        if status in row["matchedStatuses"] and (not pattern or "A bug of osdlab" in message):
+        if status in row["matchedStatuses"] and (not pattern or re.match(pattern, message)):
             return str(row["name"])
     return ""
 
@@ -126,3 +130,30 @@ def test_pytest_and_its_allure_results_tell_them_apart(kind: Kind, pytester: pyt
     told = red(results)
     assert told and {category(*one) for one in told} == {kind.category}
     assert all(kind.says in message for message, _ in told)
+
+
+@pytest.mark.parametrize("name", ["run.json", "timeline.jsonl", "PC-1/final-state.json"])
+def test_a_damaged_run_is_a_broken_test_of_the_report(name: str, tmp_path: Path) -> None:
+    """A full disk, or a host that went down, leaves half a file; the others have their report."""
+    folder, results = tmp_path / "20260102-030405-run", tmp_path / "results"
+    (folder / "PC-1").mkdir(parents=True)
+    results.mkdir()
+    (folder / "timeline.jsonl").write_text("")
+    (folder / name).write_text('{"format": 1, "disks"\n')
+    assert write_run(folder, results) is None
+    [(message, status)] = red(results)
+    assert category(message, status) == "The lab broke, or nothing could be judged"
+    assert name in message
+
+
+def test_a_run_that_a_test_judges_is_no_trouble_of_the_report(tmp_path: Path) -> None:
+    (tmp_path / "hello.xml").write_text(SEQUENCE.format(content=""))
+    values = {"scenario": "A machine", "machine": "uefi-x64", "sequence": "hello.xml"}
+    places = {"OSDLAB_REPORTS": tmp_path / "reports", "OSDLAB_CACHE": tmp_path, "OSDLAB_PROJECT": ROOT}
+    settings = Settings.from_environment({name: str(path) for name, path in places.items()})
+    loaded = inline_scenario(values, tmp_path / "test_it.py", templates=settings.vm_templates)
+    with SimulatedRun(loaded, settings) as live:
+        live.power_on()
+    write_run(live.folder, tmp_path)
+    [(message, status)] = red(tmp_path)
+    assert status == "unknown" and "a test in Python judged it" in message

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import zipfile
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lab.cli import guarded, osdlab
 from lab.logs.history import Trace
 from lab.logs.replay import Replay, replay
 from lab.logs.scan import scan
@@ -19,6 +22,8 @@ from lab.sequence.effects import EngineEvent, Finished
 from lab.sequence.engine import advance, next_effect, start
 from lab.sequence.model import Group, Step, TaskSequence
 from lab.sequence.smsts import format_record, stamp
+from lab.sequence.xmlbuild import document_of
+from lab.sequence.xmlwrite import write_document
 from tests.unit.sequence_world import (
     World,
     apply_os,
@@ -241,3 +246,19 @@ def test_what_the_engine_wrote_it_agrees_with(items: list[Any], failing: set[int
     assert found.result in ("success", "failed")
     assert replay(plan, found).divergence is None
     assert replay(skeleton(found.items), found).divergence is None
+
+
+def test_a_replay_takes_the_sequence_out_of_a_console_export(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log, export = tmp_path / "smsts.log", tmp_path / "export.zip"
+    log.write_text(log_of(WORKED, World(commands={"one": 1, "two": 2, "four": 5})), encoding="utf-8")
+    with zipfile.ZipFile(export, "w") as archive:
+        for package, plan in (("LAB00001", sequence()), ("LAB00002", WORKED)):
+            document = document_of(replace(plan, package_id=package, name=package))
+            archive.writestr(f"SMS_TaskSequencePackage/{package}/object.xml", write_document(document))
+    words = ["replay", str(log), "--sequence", str(export)]
+    assert guarded(lambda: osdlab.main([*words, "--name", "LAB00002"], standalone_mode=False)) == 0
+    assert "log and engine agree" in capsys.readouterr().out
+    assert guarded(lambda: osdlab.main(words, standalone_mode=False)) == 2
+    assert "holds 2 sequences" in capsys.readouterr().err

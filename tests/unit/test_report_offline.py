@@ -49,6 +49,10 @@ def test_tags_trackers_and_the_bundles_own_addresses_are_taken_out() -> None:
         '<form action="https://a.example.com/collect"></form>',
         '<div style="background: url(https://a.example.com/x.png)"></div>',
         "<style>@import 'https://a.example.com/x.css';</style>",
+        "<style>@import '//a.example.com/x.css';</style>",
+        '<div style="background: url(//a.example.com/x.png)"></div>',
+        '<img srcset="data:image/png;base64,//8A 1x, https://a.example.com/b.png 2x">',
+        '<iframe srcdoc="<img src=https://a.example.com/x>"></iframe>',
         "<script>fetch('https://a.example.com/beacon')</script>",
         "<script>new WebSocket('wss:\\/\\/a.example.com/live')</script>",
         '<meta http-equiv="refresh" content="0; url=https://a.example.com/">',
@@ -68,6 +72,7 @@ def test_what_is_only_shown_or_followed_by_a_click_is_none() -> None:
     page = (
         '<p>see https://a.example.com</p><a href="https://a.example.com">more</a><pre>//a.example.com</pre>'
     )
+    page += '<img srcset="data:image/png;base64,//8A 1x, data:image/png;base64,//8B.A 2x">'
     assert foreign_addresses(page) == []
     assert list(in_code("http://www.w3.org/1999/xhtml http://localhost:1 https://${host}")) == []
 

@@ -73,6 +73,15 @@ def test_events_and_answers_come_in_their_order(process: Process) -> None:
     assert process.run.host_key() == "", "the key of the start before is nobody's any more"
 
 
+def test_a_session_with_the_start_before_is_no_session(process: Process) -> None:
+    process.event("agent", "ssh", host_key="ssh-ed25519 AAAA")
+    process.run.refresh()
+    process.run._entered = process.run.host_key()
+    assert process.run._same_start()
+    process.event("hypervisor", "reset")
+    assert not process.run._same_start(), "nobody but the session asked for what happened since"
+
+
 def test_a_wait_that_runs_out_names_what_it_waited_for_and_what_was_seen_last(process: Process) -> None:
     process.event("engine", "instruction", name="Say hello")
     process.event("screen", "screenshot", file="x.png")

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from lab.disk.reader import Questions
-from lab.errors import LabFault, PhaseTimeout
+from lab.errors import InputError, LabFault, PhaseTimeout
 from lab.hypervisor.protocol import DiskSpec, MachineSpec, NicSpec
 from lab.run.folder import make_folder, run_name
 from lab.run.messages import as_error, error_message
 from lab.run.plan import MachinePlan, RunPlan
-from lab.run.prepare import check_content, identity
+from lab.run.prepare import check_content, identity, read_checked_sequence
 from lab.scenario.loader import load_scenarios
 from lab.sequence.model import Reference, TaskSequence
 from lab.settings import Settings
@@ -42,6 +42,25 @@ def test_a_machines_identity_is_its_scenarios() -> None:
     assert identity("a.yaml") == identity("a.yaml")
     macs = {identity("a.yaml")[0], identity("b.yaml")[0], identity("a.yaml", 1)[0]}
     assert len(macs) == 3 and all(mac.startswith("52:54:00:") for mac in macs)
+
+
+def test_which_sequence_of_several_is_asked_where_the_scenario_stands(tmp_path: Path) -> None:
+    one = '<sequence version="3.10" name="{}"><group name="G"/></sequence>'
+    (tmp_path / "two.xml").write_text(f"<all>{one.format('First')}{one.format('Second')}</all>")
+    text = "scenario: x\nmachine: uefi-x64\nsequence: two.xml\n{}expect: {{result: success}}\n"
+    path = tmp_path / "s.yaml"
+    for line, place in (("", "3:11"), ("sequence_name: Third\n", "4:16")):
+        path.write_text(text.format(line))
+        [loaded] = load_scenarios([path])
+        with pytest.raises(InputError) as raised:
+            read_checked_sequence(loaded)
+        assert f"{path}:{place}: " in str(raised.value)
+        assert "say which by sequence_name, with its name or package id: 'First', 'Second'" in str(
+            raised.value
+        )
+    path.write_text(text.format("sequence_name: Second\n"))
+    [loaded] = load_scenarios([path])
+    assert read_checked_sequence(loaded).name == "Second"
 
 
 def test_every_run_has_a_folder_of_its_own(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import ExitStack
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,13 @@ HOST = Room(cores=2, memory=4096)
 ONE = room_for(vcpus=1, memory=768)
 
 
+@pytest.fixture
+def others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each that enters is a process of its own."""
+    numbers = count(1000)
+    monkeypatch.setattr("lab.run.slots.os.getpid", lambda: next(numbers))
+
+
 def enter(cache: Path, need: Room, said: list[str] | None = None) -> ExitStack:
     stack = ExitStack()
     say = (said if said is not None else []).append
@@ -23,6 +31,7 @@ def enter(cache: Path, need: Room, said: list[str] | None = None) -> ExitStack:
     return stack
 
 
+@pytest.mark.usefixtures("others")
 def test_no_more_machines_than_cores(tmp_path: Path) -> None:
     said: list[str] = []
     with enter(tmp_path, ONE), enter(tmp_path, ONE):
@@ -34,6 +43,13 @@ def test_no_more_machines_than_cores(tmp_path: Path) -> None:
     assert not list((tmp_path / "machines").glob("*.json"))
 
 
+def test_a_process_does_not_wait_for_itself(tmp_path: Path) -> None:
+    with enter(tmp_path, ONE), enter(tmp_path, ONE), pytest.raises(LabFault) as raised:
+        enter(tmp_path, ONE)
+    assert "beside the 2 that this process already has" in str(raised.value)
+
+
+@pytest.mark.usefixtures("others")
 def test_no_more_machines_than_memory(tmp_path: Path) -> None:
     with enter(tmp_path, Room(1, 3000)):
         with pytest.raises(PhaseTimeout):
@@ -42,6 +58,7 @@ def test_no_more_machines_than_memory(tmp_path: Path) -> None:
             pass
 
 
+@pytest.mark.usefixtures("others")
 def test_a_machine_too_large_for_the_host_runs_alone(tmp_path: Path) -> None:
     with enter(tmp_path, Room(8, 65536)), pytest.raises(PhaseTimeout):
         enter(tmp_path, ONE)

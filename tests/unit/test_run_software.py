@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,23 @@ def problems(loaded: LoadedScenario) -> list[str]:
     with pytest.raises(InputError) as refused:
         read_checked_sequence(loaded)
     return [str(problem) for problem in refused.value.problems]
+
+
+def test_a_child_may_stand_in_a_console_export(tmp_path: Path) -> None:
+    loaded = load(tmp_path, CHILD, "children: {LAB00020: {sequence: both.zip}}")
+    with zipfile.ZipFile(tmp_path / "both.zip", "w") as archive:
+        for package in ("LAB00020", "LAB00021"):
+            text = f"""<SmsTaskSequencePackage><Name>Of {package}</Name><PackageID>{package}</PackageID>
+<SequenceData><sequence version="3.10"><group name="In {package}"/></sequence></SequenceData>
+</SmsTaskSequencePackage>"""
+            archive.writestr(f"SMS_TaskSequencePackage/{package}/object.xml", text)
+    whole = read_checked_sequence(load(tmp_path, CHILD, "children: {LAB00020: {sequence: both.zip}}"))
+    assert "In LAB00020" in [item.name for _, _, item in whole.walk()]
+    (tmp_path / "s.xml").write_text(CHILD.replace("LAB00020", "LAB00029"))
+    text = loaded.path.read_text().replace("LAB00020", "LAB00029")
+    loaded.path.write_text(text)
+    [found] = problems(load_scenarios([loaded.path])[0])
+    assert "a.yaml:5:" in found and "holds no sequence 'LAB00029'" in found
 
 
 def test_a_child_must_be_given_or_said_to_be_missing(tmp_path: Path) -> None:

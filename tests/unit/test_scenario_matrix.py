@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
 from lab.errors import InputError
+from lab.judge.record import build_record, write_record
+from lab.report.allure_results import newest_runs, write_run
 from lab.run.prepare import identity
 from lab.scenario.loader import LoadedScenario, load_scenarios
 from lab.scenario.matrix import file_schema
@@ -45,6 +48,33 @@ def test_each_combination_is_a_run_of_its_own(house: Path) -> None:
 def test_what_is_not_in_the_matrix_is_said_once_for_all(house: Path) -> None:
     loaded = load(house, "machine: one\nmatrix: {sequence: [a.xml, b.xml]}\n")
     assert [(run.variant, run.scenario.machine) for run in loaded] == [("a", "one"), ("b", "one")]
+
+
+def test_sequences_of_one_name_are_told_by_their_paths(house: Path) -> None:
+    for folder in ("x", "y"):
+        (house / folder).mkdir()
+        (house / folder / "same.xml").write_text("<sequence/>")
+    loaded = load(house, "machine: one\nmatrix: {sequence: [x/same.xml, y/same.xml, a.xml]}\n")
+    assert [run.variant for run in loaded] == ["x/same.xml", "y/same.xml", "a"]
+    assert len({identity(run.identity) for run in loaded}) == 3
+
+
+def test_the_report_has_each_run_of_a_matrix(house: Path) -> None:
+    """They are no repetitions of each other: neither left out as older, nor shown as retries."""
+    made = house / "results"
+    made.mkdir()
+    for run in load(house, "machine: one\nmatrix: {sequence: [a.xml, b.xml]}\n"):
+        folder = house / "reports" / run.variant
+        folder.mkdir(parents=True)
+        write_record(
+            folder, build_record(run, [], {}, run=run.variant, folder=str(folder), fidelity="sim", bug="none")
+        )
+    runs, left_out = newest_runs(house / "reports")
+    assert ([path.name for path in runs], left_out) == (["a", "b"], 0)
+    for path in runs:
+        write_run(path, made)
+    known = {json.loads(path.read_text())["historyId"] for path in made.glob("*-result.json")}
+    assert len(known) == 2
 
 
 @pytest.mark.parametrize(

@@ -83,10 +83,18 @@ def test_what_wmi_would_refuse_is_named_with_its_place(query: str, offset: int, 
     assert (raised.value.offset, says in raised.value.message) == (offset, True), raised.value.message
 
 
-@pytest.mark.parametrize("where", ["Types = 9", "Types LIKE '%9%'", "Nonsense = 1", "Size = 'big'"])
+@pytest.mark.parametrize(
+    "where", ["Types = 9", "Types LIKE '%9%'", "Nonsense = 1", "Size = 'big'", "Size = 'nan'"]
+)
 def test_what_cannot_be_compared_is_an_error(where: str) -> None:
     with pytest.raises(WqlError):
         takes(where)
+
+
+def test_a_text_that_reads_like_no_number_equals_none() -> None:
+    assert [
+        select(parse("SELECT * FROM T WHERE Label = 5"), [{"Label": text}]) for text in ("nan", "inf")
+    ] == [[], []]
 
 
 def test_what_the_lab_cannot_ask() -> None:
