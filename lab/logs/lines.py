@@ -11,6 +11,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from lab.logs import pasted
+
 
 @dataclass(frozen=True, slots=True)
 class Piece:
@@ -128,6 +130,13 @@ def parts(text: str) -> Parts:
                 if "type" in values:
                     values["type"] = _TYPES.get((values["type"] or "").strip().lower())
                 return Parts(**values)
+        whole = pasted.marked(text)
+        if whole is not None:
+            return Parts(**{name: value for name, value in whole.items() if name in Parts.__slots__})
+        text = pasted.unquoted(text)
+        named = pasted.columns(text)
+        if named is not None:
+            return Parts(**named)
     return Parts(text)
 
 

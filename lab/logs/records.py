@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import re
 from dataclasses import dataclass
 
@@ -212,11 +214,19 @@ class MarkedRecord(PlacedRecord):
 
     @property
     def message(self) -> str:
-        return self.source.text(self.start + len(OPEN), self.close)
+        return self._plain(self.start + len(OPEN), self.close)
 
     def field(self, name: str) -> str | None:
         span = self.values.get(name)
-        return None if span is None else self.source.text(*span)
+        return None if span is None else self._plain(*span)
+
+    def _plain(self, start: int, end: int) -> str:
+        """The text, which JSON escapes when it escapes the quotes of the attributes."""
+        text, scanned = self.source.text(start, end), self.source.scanned
+        if "\\" in text and any(scanned[at - 2 : at] == b'\\"' for at, _ in self.values.values()):
+            with contextlib.suppress(ValueError):
+                return str(json.loads(f'"{text}"', strict=False))
+        return text
 
 
 class LineRecord(PlacedRecord):

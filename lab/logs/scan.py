@@ -26,8 +26,11 @@ _CLEAN = re.compile(
     + rb" type=" + _VALUE + rb" thread=" + _VALUE + rb" file=" + _VALUE + rb">(\r?\n)?"
 )  # fmt: skip
 #: Any attributes in any order, one by one; a value may hold line ends only if it is closed.
-_BEGINS = re.compile(rb"<\s*(?=\w+\s*=\s*[\"'])")
-_ATTRIBUTE = re.compile(rb"\s*(\w+)\s*=\s*(?:\"([^\"\r\n<>]*)\"|'([^'\r\n<>]*)')")
+_BEGINS = re.compile(rb"<\s*(?=\w+\s*=\s*(?:[\"']|\\\"))")
+#: In a log that was put into JSON, a backslash stands before each quote.
+_ATTRIBUTE = re.compile(
+    rb"\s*(\w+)\s*=\s*(?:\"([^\"\r\n<>]*)\"|'([^'\r\n<>]*)'|\\\"((?:[^\"\\\r\n<>]|\\[^\"\r\n])*)\\\")"
+)
 _ATTRIBUTE_WILD = re.compile(rb"\s*(\w+)\s*=\s*\"([^\"\r\n]*)\"(?=\s*(?:>|\w+\s*=\s*\"))")
 _ENDS = re.compile(rb"\s*/?>")
 _MOST_ATTRIBUTES = 32

@@ -38,6 +38,7 @@ class _Tracer:
         self.exit_code: int | None = None
         self.target: str | None = None
         self.run = 1
+        self.failed: dict[tuple[str, str], Item] = {}  # by kind and name, the last one
         self.codeless: Item | Trace | None = None  # what has failed with a code that was not said yet
         self.record: Record
 
@@ -175,7 +176,9 @@ class _Tracer:
 
     def _group_failed(self, name: str) -> None:
         self._settle()
-        self._close_group(name, "failed").code = None
+        group = self._close_group(name, "failed")
+        group.code = None
+        self.failed["group", group.name] = group
 
     # steps
 
@@ -208,6 +211,7 @@ class _Tracer:
     def _step_failed(self, name: str, code: str | None) -> None:
         item = self._begun(name, "step")
         item.status = "failed"
+        self.failed["step", item.name] = item
         said = code_of(code) if code else error_code(self.record.message)
         item.code = said if said is not None else self.exit_code
         self.codeless = item if item.code is None else None
@@ -216,12 +220,15 @@ class _Tracer:
 
     def _ignored(self, kind: str, name: str) -> None:
         wanted = "group" if kind.lower() == "group" else "step"
-        for item in reversed(self.trace.items):
-            if item.name == name.strip() and item.kind == wanted:
-                item.continued = True
-                if item.status is None:
-                    item.status = "failed"
-                return
+        # A group may stand in one of the same name: it is the one that failed last.
+        item = self.failed.pop((wanted, name.strip()), None)
+        for other in reversed(self.trace.items):
+            if item is None and other.name == name.strip() and other.kind == wanted:
+                item = other
+        if item is not None:
+            item.continued = True
+            if item.status is None:
+                item.status = "failed"
 
     def _retry(self, name: str) -> None:
         item = self._last(name)

@@ -97,6 +97,7 @@ NAMESPACES: dict[str, dict[str, Builder]] = {
             "CIM_OperatingSystem": wmisystem.operating_system,
             "Win32_OperatingSystem": wmisystem.operating_system,
             "Win32_Service": wmisystem.services,
+            "Win32_Process": wmisystem.processes,
             "Win32_QuickFixEngineering": wmisystem.hot_fixes,
             "Win32_Environment": wmisystem.environment,
         }

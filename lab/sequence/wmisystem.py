@@ -174,6 +174,17 @@ def services(machine: MachineFacts) -> list[Row]:
     return [{"Name": name, "DisplayName": name, **state} for name in names]
 
 
+def processes(machine: MachineFacts) -> list[Row]:
+    """What runs on every Windows while a task sequence does, nobody being logged on."""
+    folder = f"{machine.system.drive}\\Windows\\System32"
+    names = ["smss.exe", "csrss.exe", "winlogon.exe", "services.exe", "lsass.exe", "svchost.exe"]
+    names.append("TSManager.exe" if machine.system.in_winpe else "CcmExec.exe")
+    return [
+        {"Name": name, "Caption": name, "Description": name, "ExecutablePath": f"{folder}\\{name}"}
+        for name in names
+    ]
+
+
 def hot_fixes(machine: MachineFacts) -> list[Row]:
     return [{"HotFixID": name, "Description": "Update"} for name in machine.system.hot_fixes]
 

@@ -23,6 +23,8 @@ KNOWN_VERSIONS = ("3.00", "3.10")
 MAX_SEQUENCES = 1000
 #: How often a sequence may be escaped inside another document's text.
 _LAYERS = 3
+#: The last one is the one that the others are written with.
+_ESCAPES = ((b"&lt;", b"<"), (b"&gt;", b">"), (b"&quot;", b'"'), (b"&apos;", b"'"), (b"&amp;", b"&"))
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,16 @@ def read_sequence(data: bytes, path: str) -> TaskSequence:
 
 def read_export(data: bytes, path: str) -> Export:
     """Read a document and every sequence in it. Raises InputError as ``read_sequence``."""
-    return export_of(read_document(data, path), path)
+    return export_of(read_document(_plain(data), path), path)
+
+
+def _plain(data: bytes) -> bytes:
+    """The document of a file whose whole text was escaped once more (observed): ``&lt;sequence …``."""
+    if not data[:64].lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"&lt;"):
+        return data
+    for escape, plain in _ESCAPES:
+        data = data.replace(escape, plain)
+    return data
 
 
 def export_of(document: Document, path: str) -> Export:

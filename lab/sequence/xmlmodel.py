@@ -41,7 +41,8 @@ _ATTRIBUTES = {
         "condition": "",
         "operator": "type",
         "osConditionGroup": "type",
-        "osExpressionGroup": "type",
+        "osExpressionGroup": "type name",
+        "platformKey": "arch type minVer maxVer",
         "expression": "type",
     }.items()
 }
@@ -279,6 +280,8 @@ class SequenceReader:
                 continue
             given = self._attributes(child, "variable")
             text = self._text(child, "variable") if child.content else ""
+            if text.isspace() and "\n" in text:
+                text = ""  # an empty element that a program has indented (observed)
             name, prop = given.get("name", ""), given.get("property", "")
             if name or prop:
                 hidden = self._boolean(child, given, "hidden")
@@ -308,6 +311,12 @@ class SequenceReader:
         for tag, child in self._children(element):
             if tag == "expression":
                 found.append(self._expression(child))
+                continue
+            if tag == "platformKey" and any(
+                TAGS.get(other.name.casefold()) == "expression" for other in element.children
+            ):
+                # For the console: the expressions beside it ask the machine for the same.
+                self._attributes(child, tag)
                 continue
             # An operator or an element that is not known stays, as one that cannot be evaluated.
             kind = {"osConditionGroup": "or", "osExpressionGroup": "and"}.get(tag, child.tag)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -208,3 +209,61 @@ def test_time_is_linear(piece: str) -> None:
         began = time.process_time()
         tile(text)
         assert time.process_time() - began < 5
+
+
+PASTED = [
+    # what a line of a page looks like -> component, ISO time, message
+    ("Began it TSManager 3/30/2016 1:11:29 PM 8920 (0x22D8)", "TSManager", "2016-03-30T13:11:29", "Began it"),
+    ("Began it  Reboot  30.03.2016 22:11:29  8920 (0x22D8)", "Reboot", "2016-03-30T22:11:29", "Began it"),
+    ("Began it   14:31:39.566+300 08-15-2024 TSManager    1    1208   engine.cxx:914", "TSManager",
+     "2024-08-15T14:31:39.566-05:00", "Began it"),
+    ("> TSManager    Began it  ", "TSManager", None, "Began it"),
+    ("Began it OSDDriverClient<br/>", "OSDDriverClient", None, "Began it"),
+    ("Began it    Reboot", "Reboot", None, "Began it"),
+    ("> The file is not there. (Error: 80070002; Source: Windows)", None, None,
+     "The file is not there. (Error: 80070002; Source: Windows)"),
+    # Words of a sentence are no columns.
+    ("Initiating a Reboot", None, None, "Initiating a Reboot"),
+    ("It took 10:11:29 (0x22D8)", None, None, "It took 10:11:29 (0x22D8)"),
+    ("Compare a <br", None, None, "Compare a <br"),
+    ("8920 (0x22D8)", None, None, "8920 (0x22D8)"),
+    ("TSManager", "TSManager", None, ""),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "component", "time", "message"), PASTED)
+def test_lines_pasted_into_a_page_keep_their_columns(
+    text: str, component: str | None, time: str | None, message: str
+) -> None:
+    records, damage = read(text + "\n")
+    assert damage == []
+    assert [(record.component, record.time, record.message) for record in records] == [
+        (component, time, message)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [('"', "&quot;"), ("[", "\\["), ("_", "\\_")],
+    ids=["HTML", "Markdown", "Markdown inside"],
+)
+def test_records_escaped_for_a_page(old: str, new: str) -> None:
+    log = line("a_b", end="")
+    if new == "&quot;":
+        log = log.replace("<", "&lt;").replace(">", "&gt;")
+    elif new == "\\_":
+        log = log.replace("[", "\\[").replace("]", "\\]")
+    records, damage = read(log.replace(old, new) + "\n")
+    assert damage == []
+    record = records[0]
+    assert (record.message, record.component, record.type, record.thread) == ("a_b", "TSManager", 1, 1328)
+    assert record.time == "2024-02-07T12:01:07.123-08:00"
+
+
+def test_a_log_in_json() -> None:
+    log = json.dumps([line("one\ntwo \\ three"), line("four", type="3")])
+    records, damage = read(log)
+    assert [record.message for record in records] == ["one\ntwo \\ three", "four"]
+    assert [record.type for record in records] == [1, 3]
+    assert records[0].file == "engine.cxx:143"
+    assert {piece.reason for piece in damage} == {"text outside records"}

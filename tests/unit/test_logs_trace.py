@@ -202,6 +202,20 @@ def test_other_builds_say_it_otherwise() -> None:
     assert [item.pointer for item in found.items] == [0, 1]
 
 
+def test_a_group_in_a_group_of_the_same_name_that_continues() -> None:
+    found = traced(
+        log_of(
+            sequence(group("G", group("G", command("S", "run 0")), continue_on_error=True)),
+            World(commands={"run 0": 5}),
+        )
+    )
+    assert [(item.name, item.depth, item.status, item.continued) for item in found.items] == [
+        ("G", 0, "failed", True),
+        ("G", 1, "failed", None),
+        ("S", 2, "failed", None),
+    ]
+
+
 def test_mdt_scripts_have_return_values() -> None:
     def line(component: str, text: str) -> str:
         return (

@@ -101,6 +101,8 @@ OLD, NEW = "20200101000000.000000+000", "20300101000000.000000+000"
         (query("SELECT * FROM CIM_DataFile WHERE Name='C:\\\\a.exe' AND Version = '10.0.9.1'"), True),
         (query("SELECT * FROM CIM_DataFile WHERE Name='C:\\\\b.exe'"), False),
         (query("SELECT * FROM CIM_DataFile WHERE Drive='C:'"), False),
+        (query("SELECT __RELPATH FROM Win32_Process WHERE Caption = 'explorer.exe'"), False),
+        (query("SELECT * FROM Win32_Process WHERE Name = 'winlogon.exe'"), True),
         (query("SELECT * FROM Win32_Directory WHERE Name = 'c:\\\\DIR' AND Drive = 'C:'"), True),
         (registry("exists"), True), (registry("exists", key="HKLM\\SOFTWARE\\None"), False),
         (registry("nonExists", key="HKLM\\SOFTWARE\\None"), True), (registry("notExists"), False),

@@ -10,6 +10,7 @@ import pytest
 
 from lab.errors import InputError
 from lab.sequence import codec
+from lab.sequence.conditioncheck import condition_problems
 from lab.sequence.model import Condition, Group, Reference, Step, TaskSequence
 from lab.sequence.outline import outline, prose
 from lab.sequence.references import needed
@@ -115,6 +116,63 @@ def test_encodings_come_back(encoding: str) -> None:
     text = f'<?xml version="1.0" encoding="{declared}"?><sequence><group name="{name}"/></sequence>'
     export = read_export(text.encode(encoding), "x")
     assert export.found[0].sequence.children[0].name == name
+    assert canonical(write_document(export.document)) == canonical(text)
+
+
+def test_a_file_that_is_escaped_as_a_whole() -> None:
+    plain = '<sequence version="3.10"><group name="R &amp; D" description="a &lt; b"/></sequence>'
+    export = read_export(escaped(plain).encode() + b"\n", "x.xml")
+    assert export.found[0].sequence.children[0].name == "R & D"
+    assert canonical(write_document(export.document)) == canonical(plain)
+    with pytest.raises(InputError):
+        read_export(b"&lt;html&gt;", "x.xml")
+
+
+def test_an_operating_system_condition_is_decided_by_its_queries() -> None:
+    def system(name: str, inside: str) -> str:
+        return (
+            f'<osExpressionGroup type="and" name="{name}"><platformKey arch="x64" type="Win_NT" '
+            f'minVer="10.00.0000.0" maxVer="10.00.99999.9999"/>{inside}</osExpressionGroup>'
+        )
+
+    asked = (
+        '<expression type="SMS_TaskSequence_WMIConditionExpression" ignoreQueryFailure="true">'
+        '<variable name="Namespace">root\\cimv2</variable>'
+        '<variable name="Query">SELECT * FROM Win32_OperatingSystem</variable></expression>'
+    )
+    text = (
+        '<sequence version="3.10"><group name="G"><condition><operator type="and">'
+        '<osConditionGroup type="or">'
+        f"{system('Ten', asked)}{system('Eleven', asked)}</osConditionGroup></operator></condition></group>"
+        f'<group name="H"><condition>{system("No query", "")}</condition></group></sequence>'
+    )
+    export = read_export(text.encode(), "x.xml")
+    found = export.found[0].sequence
+    condition = found.children[0].condition
+    assert condition is not None
+    either = condition.operands[0].operands[0]
+    assert either.kind == "or" and [one.kind for one in either.operands] == ["and", "and"]
+    assert [[one.kind for one in group.operands] for group in either.operands] == [
+        ["SMS_TaskSequence_WMIConditionExpression"]
+    ] * 2
+    assert list(condition_problems(condition, "it")) == []
+    # A key alone is nothing that the machine can be asked: it stays, and is refused.
+    alone = found.children[1].condition
+    assert alone is not None and [one.message for one in condition_problems(alone, "it")] == [
+        "it has the type 'platformKey', which is not supported"
+    ]
+    assert canonical(write_document(export.document)) == canonical(text)
+
+
+def test_a_value_that_is_only_the_indentation_is_empty() -> None:
+    text = (
+        '<sequence version="3.10"><step type="SMS_TaskSequence_SetVariableAction" name="S"><defaultVarList>'
+        '<variable name="A">\n      </variable><variable name="B"> </variable></defaultVarList>'
+        "</step></sequence>"
+    )
+    export = read_export(text.encode(), "x.xml")
+    step = export.found[0].sequence.children[0]
+    assert isinstance(step, Step) and [one.value for one in step.variables] == ["", " "]
     assert canonical(write_document(export.document)) == canonical(text)
 
 
