@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.text import Text
 from rich.tree import Tree
 
+from lab.commands.simulate import simulate
 from lab.errors import EXIT_OK, UsageError
 from lab.files import write_whole
 from lab.sequence import secrets
@@ -26,6 +27,9 @@ from lab.site.exports import ExportFile, read_file
 @click.group()
 def sequence() -> None:
     """Look at exported task sequences: XML, a console export's zip or folder, or the JSON form."""
+
+
+sequence.add_command(simulate)
 
 
 @sequence.command()

@@ -30,6 +30,7 @@ from lab.sequence.state import pending_data_path as pending_data_path
 from lab.sequence.state import variables_of as variables_of
 from lab.sequence.steps.answered import answered
 from lab.sequence.steps.subsequence import missing_child
+from lab.sequence.steps.toolkit import is_script
 from lab.sequence.steptypes import STEP_TYPES, StepTypes, may_run
 from lab.sequence.variables import Variables
 
@@ -260,7 +261,8 @@ class _Engine(Bookkeeping):
             # ``validate`` names it before a run; here it must not pass silently.
             self.run.record(f"Unsupported step type {step.type}", 3, "instruction.cxx:780")
             return codes.NOT_SUPPORTED
-        if not may_run(kind, self.run.expand(step.run_in), self.run.in_winpe):
+        bound = None if kind is None or is_script(step) else kind
+        if not may_run(bound, self.run.expand(step.run_in), self.run.in_winpe):
             text = f"The action ({step.name}) is not supported in this environment"
             self.run.record(f"{text}\n{codes.system_message(codes.NOT_SUPPORTED)}", 3, "instruction.cxx:780")
             return codes.NOT_SUPPORTED

@@ -86,8 +86,12 @@ def simulate(
     epoch: float = EPOCH,
     policy: Mapping[str, Any] | None = None,
     records: bool = True,
+    machine: Machine | None = None,
 ) -> SimulatedRun:
     """Run ``sequence`` on a blank machine, from its first power-on to its power-off or stall.
+
+    On another ``machine`` (``installed.installed_machine``) whose client starts the sequence, it begins in
+    the full operating system.
 
     ``timeline`` must use ``clock``. ``variables`` and ``secrets`` are those of the policy; ``policy`` has its
     sections for software (docs/architecture.md). Without ``records`` the sequence's log is not made, which is
@@ -97,8 +101,9 @@ def simulate(
     """
     model = ModelSite(site, contents, machine=spec.name, timeline=timeline, clock=clock)
     return World(
-        sequence, spec, variables, secrets, doubles, model, timeline, clock, epoch, policy or {}, records
-    ).run()
+        sequence, spec, variables, secrets, doubles, model, timeline, clock, epoch, policy or {}, records,
+        machine,
+    ).run()  # fmt: skip
 
 
 @dataclass
@@ -127,6 +132,7 @@ class World:
         epoch: float,
         policy: Mapping[str, Any],
         records: bool = True,
+        machine: Machine | None = None,
     ) -> None:
         self._sequence = sequence
         self._spec = spec
@@ -141,7 +147,7 @@ class World:
         self._records = records
         self._begun = self._started = clock.now()
         self._starts = 0
-        self._machine = Machine.blank(spec)
+        self._machine = machine or Machine.blank(spec)
         self._left = _Left()
 
     def run(self) -> SimulatedRun:
@@ -224,6 +230,11 @@ class World:
         if saved and isinstance(pending, Restart) and pending.target == "WinPE":
             return self._go(saved)
         # Any other start of the PE is a new deployment: the state on the disk is not its own.
+        machine.launch_mode = "PXE"
+        return self._deploy()
+
+    def _deploy(self) -> bool:
+        """Policy, and the sequence from its beginning."""
         self._say("agent", "phase", phase="policy", name="policy")
         status = self._site.policy(self._mac, 16_384)
         if status != 200:
@@ -254,6 +265,8 @@ class World:
             raise LabFault(f"the client hook names C:\\{client}, which holds no client.zip")
         self._hello("os")
         saved = self._saved()
+        if saved is None and machine.launch_mode == "SMS" and self._starts == 1:
+            return self._deploy()  # its client got the deployment
         if saved is None:
             self._no_environment()
             return False
