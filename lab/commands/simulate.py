@@ -49,6 +49,8 @@ _STYLES = {"succeeded": "green", "failed": "red", "skipped": "dim", "disabled": 
               help="A variable of the device, before the first step.")  # fmt: skip
 @click.option("--fail", "fails", multiple=True, metavar="STEP=CODE",
               help="The step of this name, or group/step, ends with this code.")  # fmt: skip
+@click.option("--missing", multiple=True, metavar="PACKAGE",
+              help="A package or child sequence that the site does not have.")  # fmt: skip
 @click.option("--doubles", "doubles_file", metavar="FILE",
               type=click.Path(path_type=Path, exists=True, dir_okay=False),
               help="YAML with 'doubles:' as in a scenario.")  # fmt: skip
@@ -64,6 +66,7 @@ def simulate(
     start: str,
     settings_: tuple[str, ...],
     fails: tuple[str, ...],
+    missing: tuple[str, ...],
     doubles_file: Path | None,
     strict: bool,
     as_json: bool,
@@ -79,7 +82,7 @@ def simulate(
     read = read_file(path)
     sequence = _chosen(read, name)
     sequence = _with_children(read, sequence)
-    missing = _unknown_steps(sequence)
+    unknown = _unknown_steps(sequence)
     patterns = [double.step for double in doubles if double.step]
     problems = validate(double_unknown(sequence, patterns))
     if problems:
@@ -87,10 +90,11 @@ def simulate(
     alone = simulate_alone(
         sequence, spec, start=None if start == "auto" else cast(Start, start),
         variables=variables, doubles=doubles, fails=_fails(sequence, fails),
+        missing=missing,
     )  # fmt: skip
     data = _answer(sequence, alone, template or TEMPLATE, strict=strict)
     said = [str(problem) for problem in (*sequence.flaws, *warnings(sequence))]
-    data["warnings"] = [*said, *missing, *unset_variables(sequence, alone)]
+    data["warnings"] = [*said, *unknown, *unset_variables(sequence, alone)]
     if as_json:
         click.echo(json.dumps(data, indent=2, ensure_ascii=False))
     else:

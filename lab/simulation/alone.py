@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -15,7 +15,7 @@ from lab.guest.doubles import Double
 from lab.hypervisor.protocol import MachineSpec
 from lab.sequence.doubled import matches_step
 from lab.sequence.model import Condition, Group, Step, TaskSequence
-from lab.sequence.nested import SUBSEQUENCE
+from lab.sequence.nested import SUBSEQUENCE, child_id
 from lab.sequence.references import active_steps
 from lab.sequence.steptypes import STEP_TYPES
 from lab.simulation.assumed import (
@@ -112,12 +112,14 @@ def simulate_alone(
     variables: Mapping[str, str] | None = None,
     doubles: Sequence[Double] = (),
     fails: Mapping[int, int] | None = None,
+    missing: Iterable[str] = (),
     records: bool = False,
 ) -> Alone:
     """Run ``sequence`` (children in their places) on a machine like ``spec``, to its end.
 
     ``start``: where it begins; None decides by ``beginning``. ``fails``: pointer of a step -> the exit code
-    that it ends with. Never raises for what the sequence does. Raises VariableRefused for ``variables``.
+    that it ends with. ``missing``: packages and child sequences that the site does not
+    have. Never raises for what the sequence does. Raises VariableRefused for ``variables``.
     """
     begins, why = (start, "asked for") if start else beginning(sequence)
     clock = VirtualClock()
@@ -125,14 +127,15 @@ def simulate_alone(
     follower = Follower()
     timeline.follow(follower)
     assuming = AssumingDouble(follower=follower)
-    contents = AssumedContents(sequence)
+    lost = frozenset(name.upper() for name in missing)
+    contents = AssumedContents(sequence, lost)
     failing = [
         FailingDouble(exit=code, follower=follower, pointers=frozenset({pointer}))
         for pointer, code in (fails or {}).items()
     ]
     patterns = [double.step for double in doubles if double.step]
     run = simulate(
-        _answered(sequence, lambda pointer, step: pointer in (fails or {}) or _unknown(step, patterns)),
+        _answered(sequence, lambda pointer, step: pointer in (fails or {}) or _unknown(step, patterns, lost)),
         spec,
         variables={"_SMSTSBootImageID": BOOT_IMAGE, "_SMSTSClientPackageID": CLIENT, **(variables or {})},
         doubles=[*failing, *doubles, assuming],
@@ -162,10 +165,11 @@ def simulate_alone(
     )
 
 
-def _unknown(step: Step, patterns: Iterable[str]) -> bool:
+def _unknown(step: Step, patterns: Iterable[str], missing: Collection[str] = ()) -> bool:
     """Whether a double has to answer the step: its type is not known, its child is not there, or the user's
     doubles say so."""
-    known = step.type in STEP_TYPES and step.type != SUBSEQUENCE
+    child = step.type == SUBSEQUENCE and child_id(step).upper() not in missing
+    known = step.type in STEP_TYPES and not child
     return not known or any(matches_step(pattern, step.name, step.type) for pattern in patterns)
 
 

@@ -8,7 +8,7 @@ answer that was assumed is kept as a need: the double that would say it.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -152,15 +152,19 @@ def assumed_policy(sequence: TaskSequence) -> dict[str, Any]:
 
 
 class AssumedContents(dict[str, SimContent]):
-    """Every package there may be. ``asked``: those that were asked for, in order."""
+    """Every package there may be, but the ``missing`` (ids, upper case). ``asked``: those that were asked
+    for, in order."""
 
-    def __init__(self, sequence: TaskSequence) -> None:
+    def __init__(self, sequence: TaskSequence, missing: Collection[str] = ()) -> None:
         super().__init__()
+        self._missing = missing
         self.asked: dict[str, None] = {}
         self._content = SimContent(tuple(_files(sequence)))
 
-    def get(self, package: str, default: Any = None) -> SimContent:
+    def get(self, package: str, default: Any = None) -> Any:
         self.asked[package] = None
+        if package.upper() in self._missing:
+            return default
         return self._content
 
 

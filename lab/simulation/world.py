@@ -90,8 +90,7 @@ def simulate(
 ) -> SimulatedRun:
     """Run ``sequence`` on a blank machine, from its first power-on to its power-off or stall.
 
-    On another ``machine`` (``installed.installed_machine``) whose client starts the sequence, it begins in
-    the full operating system.
+    On another ``machine`` (``installed_machine``) its client starts the sequence, in the full OS.
 
     ``timeline`` must use ``clock``. ``variables`` and ``secrets`` are those of the policy; ``policy`` has its
     sections for software (docs/architecture.md). Without ``records`` the sequence's log is not made, which is

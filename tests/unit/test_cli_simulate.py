@@ -154,6 +154,20 @@ def test_an_unknown_step_type_is_told_and_assumed(tmp_path: Path, capsys: pytest
     assert "Vendor_Step" in told.data["warnings"][0]
 
 
+@pytest.mark.rule("R30", shown="sim")
+@pytest.mark.parametrize("beginning", ["install-image", "build-and-capture", "custom"])
+def test_a_new_sequence_is_an_export_that_runs(
+    beginning: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "new.xml"
+    words = ["--destination", r"\\server\share\a.wim"] if beginning == "build-and-capture" else []
+    words = ["sequence", "new", "--from", beginning, "--name", "Mine", *words, "-o", str(path)]
+    assert guarded(lambda: osdlab.main(words, standalone_mode=False)) == 0
+    told = Told(capsys, path)
+    assert (told.data["result"], told.data["sequence"]["name"]) == ("success", "Mine")
+    assert bool(told.trace) == (beginning != "custom")
+
+
 def test_bad_input_says_where(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "x.xml"
     path.write_text("<sequence version='3.10'>\n <step name='a'\n</sequence>")
