@@ -178,6 +178,7 @@ class Loop:
         self.place = place or Place()
         self.counts: dict[str, int] = {}
         self.state: ExecutionState | None = None
+        self._running: engine.Running | None = None
 
     @classmethod
     def of_saved(cls, saved: Mapping[str, Any], *args: Any, **named: Any) -> Loop:
@@ -256,7 +257,9 @@ class Loop:
             data["message"] = outcome.message
         self._emit("effect", data)
         assert self.state is not None
-        self.state, events = engine.advance(self._sequence, self.state, outcome, records=self._records)
+        if self._running is None:
+            self._running = engine.Running(self._sequence, self.state, records=self._records)
+        self.state, events = self._running.advance(outcome)
         self._follow_paths()
         # One write for all that an effect led to: a disk behind a user-space file system is slow per write.
         self._log.write("".join(self._passed_on(events)))

@@ -148,12 +148,13 @@ class Variables:
         """
         _check(name, value)
         name = name.strip()
-        old = self._values.get(name.casefold())
+        key = name.casefold()
+        old = self._values.get(key)
         if not secret and (old[1] if old else "") == value:
             return self
         new = Variables.__new__(Variables)
-        new._values = dict(self._values)
-        new._secrets = self._secrets | {name.casefold()} if secret else self._secrets
+        new._values = self._values.copy()
+        new._secrets = self._secrets | {key} if secret else self._secrets
         new._hidden = self._hidden
         new._total = self._total
         new._put(name, value)

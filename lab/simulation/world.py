@@ -44,6 +44,8 @@ EPOCH = 1_767_258_000.0
 #: ERROR_FILE_NOT_FOUND: what a sequence ends with when its state is gone (observed log).
 NO_ENVIRONMENT = 0x80070002
 
+#: Sources that have a time of their own.
+_GUEST = frozenset({"agent", "engine", "smsts"})
 _AGENT = frozenset({"hello", "phase", "effect", "restart", "variables", "lab-error", "bye"})
 
 
@@ -376,16 +378,11 @@ class World:
         data: dict[str, Any] | None = None,
         **more: Any,
     ) -> None:
-        up = round(self._clock.now() - self._started, 3) if source in ("agent", "engine", "smsts") else None
-        current = None if phase == self._timeline.phase(self._spec.name) else phase
-        self._timeline.append(
-            source,
-            kind,
-            machine=self._spec.name,
-            phase=current,
-            source_time=up,
-            details={**(data or {}), **more},
-        )
+        machine, timeline = self._spec.name, self._timeline
+        up = round(self._clock.now() - self._started, 3) if source in _GUEST else None
+        if phase is not None and phase == timeline.phase(machine):
+            phase = None
+        timeline.append(source, kind, machine=machine, phase=phase, source_time=up, details=data or more)
 
     def _lab_error(self, fault: LabFault) -> LabFault:
         self._emit("lab-error", {"message": fault.message, "hint": fault.hint})
