@@ -173,7 +173,7 @@ class Loop:
         self._how = how
         self._thread = thread
         self._records = records
-        self._encoded = codec.to_json(sequence)
+        self._encoded = codec.encoded(sequence)
         self._paths: tuple[str, str] | None = ("", "")
         self.place = place or Place()
         self.counts: dict[str, int] = {}

@@ -109,7 +109,9 @@ class Run:
         if bookkeeping and not self.records:
             return
         shown = changed.shown(name)
-        self.record(f"Set a global environment variable {name.strip()}={shown}", 0, "executionenv.cxx:662")
+        if self.records:
+            text = f"Set a global environment variable {name.strip()}={shown}"
+            self.record(text, 0, "executionenv.cxx:662")
         if not bookkeeping:
             self.emit("variable", name=name.strip(), value=shown, secret=changed.is_secret(name))
 
@@ -127,7 +129,8 @@ class Run:
                 secrets.append(variable.value)
             if variable.hidden:
                 continue
-            self.record(f"Set a local default variable {variable.name}", 0, "executionenv.cxx:694")
+            if self.records:
+                self.record(f"Set a local default variable {variable.name}", 0, "executionenv.cxx:694")
             if variable.value:
                 self.locals[variable.name.strip().casefold()] = self.expand(variable.value)
         self._local_secrets = tuple(

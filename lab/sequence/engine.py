@@ -298,7 +298,8 @@ class _Engine(Ends):
             text = f"The action ({step.name}) is not supported in this environment"
             self.run.record(f"{text}\n{codes.system_message(codes.NOT_SUPPORTED)}", 3, "instruction.cxx:780")
             return codes.NOT_SUPPORTED
-        self.run.record(f"Executing command line: {self.command(step)}", 1, "CommandLine.cpp:819")
+        if self.run.records:
+            self.run.record(f"Executing command line: {self.command(step)}", 1, "CommandLine.cpp:819")
         behaviour = answered if step.doubled or kind is None else kind.behaviour
         context = StepContext(self.run, step, kind.component if kind else "TSManager", self._retries)
         code = codes.unsigned((yield from behaviour(context)))
