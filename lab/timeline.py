@@ -27,6 +27,7 @@ PHASES = (
 SOURCES = (
     "lab", "hypervisor", "console", "dhcp", "tftp", "http", "agent", "engine", "smsts", "screen", "fault",
 )  # fmt: skip
+_SOURCES = frozenset(SOURCES)
 
 
 @dataclass(frozen=True)
@@ -110,14 +111,16 @@ class Timeline:
 
         ``details`` is data whose keys may be any, those of this method's parameters too.
         """
-        if source not in SOURCES:
+        if source not in _SOURCES:
             raise ValueError(f"unknown event source '{source}'")
         with self._lock:
             if phase is not None:
                 if phase not in PHASES:
                     raise ValueError(f"unknown phase '{phase}'")
                 self._phases[machine] = phase
-            event = Event(
+            # A frozen dataclass' own __init__ takes several times as long, and a sweep makes millions.
+            event = Event.__new__(Event)
+            event.__dict__.update(
                 seq=len(self.events) + 1,
                 time=round(self._clock.now() - self._start, 6),
                 wall=self._now(),

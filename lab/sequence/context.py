@@ -24,7 +24,7 @@ RAM_DATA_PATH = "X:\\_SMSTaskSequence"
 
 #: Set many times per instruction; they are in the log, but make no variable events.
 _BOOKKEEPING = frozenset(
-    name.casefold()
+    spelled
     for name in (
         "_SMSTSCurrentActionName",
         "_SMSTSNextInstructionPointer",
@@ -32,6 +32,7 @@ _BOOKKEEPING = frozenset(
         "_SMSTSInstructionStackString",
         "_SMSTSLastActionRetryCount",
     )
+    for spelled in (name, name.casefold())
 )
 
 #: Secret values shorter than this are only masked where they stand as a value, not in running text.
@@ -105,7 +106,7 @@ class Run:
         self.variables = changed
         if self.muted:
             return
-        bookkeeping = name.strip().casefold() in _BOOKKEEPING
+        bookkeeping = name in _BOOKKEEPING or name.strip().casefold() in _BOOKKEEPING
         if bookkeeping and not self.records:
             return
         shown = changed.shown(name)
