@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks.engine import load
+from benchmarks.engine import load, logs, simulate
 
-PARTS = {"load": load.measure}
+PARTS = {"load": load.measure, "simulate": simulate.measure, "logs": logs.measure}
 
 
 def main(names: list[str]) -> int:

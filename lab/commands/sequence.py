@@ -13,11 +13,13 @@ from rich.console import Console
 from rich.text import Text
 from rich.tree import Tree
 
+from lab.commands.simulate import simulate
 from lab.errors import EXIT_OK, UsageError
 from lab.files import write_whole
-from lab.sequence import secrets
+from lab.sequence import beginnings, secrets
 from lab.sequence.outline import outline, type_name
 from lab.sequence.validate import warnings
+from lab.sequence.xmlbuild import document_of
 from lab.sequence.xmlformat import Export
 from lab.sequence.xmlwrite import document_to_json, write_document
 from lab.site.exports import ExportFile, read_file
@@ -26,6 +28,9 @@ from lab.site.exports import ExportFile, read_file
 @click.group()
 def sequence() -> None:
     """Look at exported task sequences: XML, a console export's zip or folder, or the JSON form."""
+
+
+sequence.add_command(simulate)
 
 
 @sequence.command()
@@ -75,15 +80,47 @@ def convert(path: Path, form: str, name: str, output: Path | None, blank_secrets
     else:
         text = json.dumps(document_to_json(export.document), indent=1, ensure_ascii=False)
         data = text.encode("utf-8") + b"\n"
+    _put(data, output)
+    return EXIT_OK
+
+
+@sequence.command()
+@click.option("--from", "beginning", type=click.Choice(["install-image", "build-and-capture", "custom"]),
+              required=True)  # fmt: skip
+@click.option("--name", default="New task sequence", show_default=True)
+@click.option("--image", default="LAB00001", show_default=True, help="Package of the image to install.")
+@click.option("--index", default=1, show_default=True, type=click.IntRange(1, 999))
+@click.option("--client", default="LAB00003", show_default=True, help="Package of the client.")
+@click.option("--destination", default="", help="build-and-capture: the WIM file on a share.")
+@click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False),
+              help="Where to write it; standard output when not given.")  # fmt: skip
+def new(
+    beginning: str, name: str, image: str, index: int, client: str, destination: str, output: Path | None
+) -> int:
+    """Make a new sequence: install an image, build and capture a reference machine, or nothing in it yet."""
+    if beginning == "custom":
+        made = beginnings.custom(name)
+    elif beginning == "install-image":
+        made = beginnings.install_image(name, image=image, index=index, client=client)
+    else:
+        if not destination.startswith("\\\\"):
+            raise click.UsageError(r"build-and-capture wants --destination \\server\share\FILE.wim.")
+        made = beginnings.build_and_capture(
+            name, image=image, index=index, client=client, destination=destination
+        )
+    _put(write_document(document_of(made)), output)
+    return EXIT_OK
+
+
+def _put(data: bytes, output: Path | None) -> None:
     if output is None:
         sys.stdout.flush()
         sys.stdout.buffer.write(data)
-        return EXIT_OK
+        return
     try:
         write_whole(output, data.decode("utf-8"))
     except OSError as error:
         raise UsageError(f"'{output}' cannot be written: {error.strerror}") from error
-    return EXIT_OK
 
 
 def _blank(export: Export) -> None:

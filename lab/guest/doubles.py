@@ -65,6 +65,9 @@ class Double:
             return False
         return _fits(self.command, command)
 
+    def answers_command(self, effect: RunCommand) -> bool:
+        return self.answers(effect.command)
+
     def answers_script(self, effect: RunScript) -> bool:
         """Whether this double answers that script, by its name, its text or the line that starts it."""
         if not self.script:
@@ -95,7 +98,7 @@ def answer(doubles: Iterable[Double], command: str) -> Double | None:
 def answer_to(doubles: Iterable[Double], effect: Answerable) -> Double | None:
     """The first double that answers the effect, or None."""
     if isinstance(effect, RunCommand):
-        return answer(doubles, effect.command)
+        return next((double for double in doubles if double.answers_command(effect)), None)
     if isinstance(effect, RunScript):
         return next((double for double in doubles if double.answers_script(effect)), None)
     return next((double for double in doubles if double.answers_step(effect)), None)

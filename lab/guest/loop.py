@@ -153,13 +153,14 @@ class Loop:
         self._how = how
         self._thread = thread
         self._records = records
-        self._encoded = codec.to_json(sequence)
+        self._encoded = codec.encoded(sequence)
         self._paths: tuple[str, str] | None = ("", "")
         self.place = place or Place()
         self._letters_known = True
         self._over = False  # what comes after the clean-up is never resumed
         self.counts: dict[str, int] = {}
         self.state: ExecutionState | None = None
+        self._running: engine.Running | None = None
 
     @classmethod
     def of_saved(cls, saved: Mapping[str, Any], *args: Any, **named: Any) -> Loop:
@@ -252,7 +253,9 @@ class Loop:
         self._tell(effect, outcome, seconds)
         self._letters_known |= isinstance(effect, GatherFacts)
         assert self.state is not None
-        self.state, events = engine.advance(self._sequence, self.state, outcome, records=self._records)
+        if self._running is None:
+            self._running = engine.Running(self._sequence, self.state, records=self._records)
+        self.state, events = self._running.advance(outcome)
         self._follow_paths()
         # One write for all that an effect led to: a disk behind a user-space file system is slow per write.
         self._log.write("".join(self._passed_on(events)))

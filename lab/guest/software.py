@@ -41,10 +41,13 @@ def found_in_policy(policy: Mapping[str, Any], effect: asked.ReadPolicy) -> Outc
 
 
 def connected(policy: Mapping[str, Any], effect: asked.ConnectFolder) -> int | None:
-    """The code with which the site's server answers; None when the scenario does not know the share. Pure."""
+    """The code with which the site's server answers; None when the scenario does not know the share. Pure.
+
+    The share "*" stands for all that are not named.
+    """
     shares = {key.casefold(): value for key, value in (policy.get("shares") or {}).items()}
     parts = effect.path.casefold().split("\\")
-    share = shares.get("\\".join(parts[:4]))
+    share = shares.get("\\".join(parts[:4]), shares.get("*"))
     if share is None:
         return None
     if share == "missing":

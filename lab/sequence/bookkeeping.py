@@ -129,6 +129,8 @@ class Bookkeeping:
             record("We do not find an available volume to store the local data path", 1, "utils.cpp:2252")
         self.run.set("_SMSTSNextInstructionPointer", str(pointer))
         self.run.set("_SMSTSInstructionStackString", " ".join(map(str, stack)))
+        if not self.run.records:
+            return
         record("Save the current environment block", 0, "executionenv.cxx:827")
         if self.run.facts.get("data_path"):
             text = "Successfully save execution state and environment to local hard disk"
@@ -158,6 +160,8 @@ class Bookkeeping:
         self.run.set_local_defaults(step, self._hidden_value(step))
 
     def _step_starts(self, step: Step) -> None:
+        if not self.run.records:
+            return
         run, shown = self.run, self.command(step)
         text = shown if self._hides_command(step) else step.action
         run.record(f"Expand a string: {text}", 0, "executionenv.cxx:776")

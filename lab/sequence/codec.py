@@ -6,6 +6,7 @@ ValueError for another format version or a shape that is not a sequence.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from lab.sequence.model import (
@@ -37,6 +38,20 @@ def to_json(sequence: TaskSequence) -> dict[str, Any]:
         ],
         "variables": [_variable(variable) for variable in sequence.variables],
     }
+
+
+_recent: list[tuple[TaskSequence, dict[str, Any]]] = []
+
+
+def encoded(sequence: TaskSequence) -> Mapping[str, Any]:
+    """``to_json``, remembered for the few sequences that were asked for last (by identity): for reading."""
+    for known, data in _recent:
+        if known is sequence:
+            return data
+    data = to_json(sequence)
+    _recent.insert(0, (sequence, data))
+    del _recent[8:]
+    return data
 
 
 def from_json(data: dict[str, Any]) -> TaskSequence:

@@ -24,7 +24,7 @@ RAM_DATA_PATH = "X:\\_SMSTaskSequence"
 
 #: Set many times per instruction; they are in the log, but make no variable events.
 _BOOKKEEPING = frozenset(
-    name.casefold()
+    spelled
     for name in (
         "_SMSTSCurrentActionName",
         "_SMSTSNextInstructionPointer",
@@ -32,6 +32,7 @@ _BOOKKEEPING = frozenset(
         "_SMSTSInstructionStackString",
         "_SMSTSLastActionRetryCount",
     )
+    for spelled in (name, name.casefold())
 )
 
 #: Secret values shorter than this are only masked where they stand as a value, not in running text.
@@ -105,11 +106,13 @@ class Run:
         self.variables = changed
         if self.muted:
             return
-        bookkeeping = name.strip().casefold() in _BOOKKEEPING
+        bookkeeping = name in _BOOKKEEPING or name.strip().casefold() in _BOOKKEEPING
         if bookkeeping and not self.records:
             return
         shown = changed.shown(name)
-        self.record(f"Set a global environment variable {name.strip()}={shown}", 0, "executionenv.cxx:662")
+        if self.records:
+            text = f"Set a global environment variable {name.strip()}={shown}"
+            self.record(text, 0, "executionenv.cxx:662")
         if not bookkeeping:
             self.emit("variable", name=name.strip(), value=shown, secret=changed.is_secret(name))
 
@@ -127,7 +130,8 @@ class Run:
                 secrets.append(variable.value)
             if variable.hidden:
                 continue
-            self.record(f"Set a local default variable {variable.name}", 0, "executionenv.cxx:694")
+            if self.records:
+                self.record(f"Set a local default variable {variable.name}", 0, "executionenv.cxx:694")
             if variable.value:
                 self.locals[variable.name.strip().casefold()] = self.expand(variable.value)
         self._local_secrets = tuple(

@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Literal
 
 from lab.sequence import codes, expressions, instructions
-from lab.sequence.bookkeeping import RULE, Bookkeeping, Decision
+from lab.sequence.bookkeeping import RULE, Decision
 from lab.sequence.context import Behaviour, Run, StepContext
 from lab.sequence.effects import (
     Effect,
@@ -22,6 +22,7 @@ from lab.sequence.effects import (
     Outcome,
 )
 from lab.sequence.ending import ending
+from lab.sequence.ends import Ends
 from lab.sequence.instructions import Instruction
 from lab.sequence.model import Group, Step, TaskSequence
 from lab.sequence.restart import requested, restart, watched
@@ -30,6 +31,7 @@ from lab.sequence.state import pending_data_path as pending_data_path
 from lab.sequence.state import variables_of as variables_of
 from lab.sequence.steps.answered import answered
 from lab.sequence.steps.subsequence import missing_child
+from lab.sequence.steps.toolkit import is_script
 from lab.sequence.steptypes import STEP_TYPES, StepTypes, may_run
 from lab.sequence.variables import Variables
 
@@ -74,15 +76,37 @@ def advance(
     ``records``: whether the events include the log's records; the same outcomes give them at any later time.
     Raises ValueError when the run is over.
     """
-    if state.activity == "done":
-        raise ValueError("the run is over")
-    engine = _Engine(sequence, state, step_types, records)
-    engine.feed(outcome)
-    return engine.state(), tuple(engine.run.events)
+    return Running(sequence, state, step_types, records=records).advance(outcome)
 
 
-class _Engine(Bookkeeping):
-    """One ``advance``: a working copy of the state."""
+class Running:
+    """A run that goes on in one process: the same as ``advance`` again and again, but an activity's generator
+    lives on from one outcome to the next, where ``advance`` runs it again from its start. ``state`` may be
+    saved at any time, as it may be between two calls of ``advance``."""
+
+    def __init__(
+        self,
+        sequence: TaskSequence,
+        state: ExecutionState,
+        step_types: StepTypes = STEP_TYPES,
+        *,
+        records: bool = True,
+    ) -> None:
+        self.state = state
+        self._engine = _Engine(sequence, state, step_types, records)
+
+    def advance(self, outcome: Outcome) -> tuple[ExecutionState, tuple[EngineEvent, ...]]:
+        """As ``engine.advance``. Raises ValueError when the run is over."""
+        if self.state.activity == "done":
+            raise ValueError("the run is over")
+        events = self._engine.run.events = []
+        self._engine.feed(outcome)
+        self.state = self._engine.state()
+        return self.state, tuple(events)
+
+
+class _Engine(Ends):
+    """A working copy of the state, and the current activity's generator once it was fed."""
 
     def __init__(
         self, sequence: TaskSequence, state: ExecutionState, step_types: StepTypes, records: bool
@@ -98,6 +122,7 @@ class _Engine(Bookkeeping):
         self._outcomes = state.outcomes
         self._pending: Effect | None = state.pending
         self._ending = state.ending
+        self._live: Behaviour | None = None
 
     def state(self) -> ExecutionState:
         variables, memory = self._base
@@ -115,20 +140,27 @@ class _Engine(Bookkeeping):
     # activities
 
     def feed(self, outcome: Outcome) -> None:
-        """Replay the current activity and give it the new outcome."""
+        """Give the current activity the new outcome; one that does not live yet is replayed before."""
+        generator = self._live or self._replayed()
+        self._outcomes = (*self._outcomes, outcome)
+        try:
+            self._pending = generator.send(outcome)
+            self._live = generator
+        except StopIteration as stop:
+            self._drive(stop.value)
+
+    def _replayed(self) -> Behaviour:
+        """The current activity as far as the recorded outcomes take it, without saying anything again."""
         self.run.muted = True
         generator = self._generator()
         try:
             next(generator)
             for recorded in self._outcomes:
                 generator.send(recorded)
-            self.run.muted = False
-            self._outcomes = (*self._outcomes, outcome)
-            self._pending = generator.send(outcome)
-        except StopIteration as stop:
-            if self.run.muted:
-                raise ValueError("the state does not belong to this sequence") from None
-            self._drive(stop.value)
+        except StopIteration:
+            raise ValueError("the state does not belong to this sequence") from None
+        self.run.muted = False
+        return generator
 
     def _drive(self, code: int) -> None:
         """The current activity ended with ``code``: go on until an effect is pending, or to the end."""
@@ -172,7 +204,7 @@ class _Engine(Bookkeeping):
         self._activity = activity
         self._base = (self.run.variables, self.run.memory)
         self._outcomes = ()
-        self._pending = None
+        self._pending = self._live = None
         # A step's local defaults are set already: its condition may have asked for them.
         if activity == "step":
             generator = watched(self.run, self._behaviour(self._step))
@@ -182,6 +214,7 @@ class _Engine(Bookkeeping):
             self._pending = next(generator)
         except StopIteration as stop:
             return int(stop.value)
+        self._live = generator
         return None
 
     @property
@@ -257,11 +290,13 @@ class _Engine(Bookkeeping):
             # ``validate`` names it before a run; here it must not pass silently.
             self.run.record(f"Unsupported step type {step.type}", 3, "instruction.cxx:780")
             return codes.NOT_SUPPORTED
-        if not may_run(kind, self.run.expand(step.run_in), self.run.in_winpe):
+        bound = None if kind is None or is_script(step) else kind
+        if not may_run(bound, self.run.expand(step.run_in), self.run.in_winpe):
             text = f"The action ({step.name}) is not supported in this environment"
             self.run.record(f"{text}\n{codes.system_message(codes.NOT_SUPPORTED)}", 3, "instruction.cxx:780")
             return codes.NOT_SUPPORTED
-        self.run.record(f"Executing command line: {self.command(step)}", 1, "CommandLine.cpp:819")
+        if self.run.records:
+            self.run.record(f"Executing command line: {self.command(step)}", 1, "CommandLine.cpp:819")
         behaviour = answered if step.doubled or kind is None else kind.behaviour
         context = StepContext(self.run, step, kind.component if kind else "TSManager", self._retries)
         code = codes.unsigned((yield from behaviour(context)))
@@ -334,66 +369,3 @@ class _Engine(Bookkeeping):
         self.manager_starts(self._sequence.version, self._pointer, len(self._table.instructions))
         self.run.set("_SMSTSLastActionRetryCount", str(self._retries))
         return "walk"
-
-    # ends
-
-    def _fail(self, entry: Instruction, name: str, code: int, fatal: bool) -> Activity | Literal["walk"]:
-        """A failed step gives its groups up, one by one, until one continues (R06)."""
-        for pointer in reversed(entry.parents):
-            group = self._table.instructions[pointer]
-            continues = isinstance(group.item, Group) and group.item.continue_on_error and not fatal
-            self.group_fails(group.item.name)
-            self.emit_group(group, "failed", codes.message(code), continues)
-            if continues:
-                # Wording by analogy, not verified.
-                text = f"The execution engine ignored the failure of the group ({group.item.name})"
-                self.run.record(f"{text} and continues execution", 2, "instruction.cxx:380")
-                self._retries = 0
-                self._pointer = group.end + 1
-                self.save(self._pointer, group.parents)
-                return "walk"
-        self.run.record(
-            f"Failed to run the last action: {name}. Execution of task sequence failed.\n"
-            f"{codes.system_message(code)}",
-            3,
-            "engine.cxx:214",
-        )
-        return self._decide("failed", codes.E_FAIL, name, code)
-
-    def _fatal(self, name: str) -> Activity:
-        """A restart that cannot be: nothing may continue, whatever the error handling says (R66)."""
-        self.restart_fails(name)
-        for pointer in reversed(self._table.instructions[self._pointer].parents):
-            self.emit_group(self._table.instructions[pointer], "failed", "restart not possible")
-        return self._decide("failed", codes.E_FAIL, name, codes.E_FAIL)
-
-    def _succeed(self) -> Activity:
-        text = "The task exeuction engine successfully completed the execution"
-        self.run.record(text, 1, "engine.cxx:127")
-        self.run.record("Execution engine result code: Success (0)", 1, "tsmanager.cpp:1300")
-        self._pointer = 0
-        return self._decide("success", 0, "", 0)
-
-    def _decide(self, result: str, code: int, name: str, step_code: int) -> Activity:
-        if result == "failed":
-            self.manager_fails(code)
-            self._ending = Finished("failed", code, name, step_code)
-        else:
-            self._ending = Finished("success", 0)
-        return "end"
-
-    def _finish(self) -> None:
-        ending = self._ending
-        if ending is None:
-            raise ValueError("the run ended without a result")
-        self._activity = "done"
-        self._pending = None
-        self._outcomes = ()
-        self._base = (self.run.variables, self.run.memory)
-        self.run.emit(
-            "sequence-finished",
-            result=ending.result,
-            code=ending.code,
-            failed_step=ending.failed_step,
-            step_code=ending.step_code,
-        )

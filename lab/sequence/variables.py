@@ -146,19 +146,33 @@ class Variables:
         "" deletes (R13). Raises VariableRefused for a bad name, a value over 4,000 characters, or a total
         over 32 MB.
         """
+        key = name.strip().casefold()
+        old = self._values.get(key)
+        if old is not None and not secret and 0 < len(value) <= MAX_VALUE:
+            return self if old[1] == value else self._with(key, (old[0], value))
         _check(name, value)
         name = name.strip()
-        old = self._values.get(name.casefold())
         if not secret and (old[1] if old else "") == value:
             return self
         new = Variables.__new__(Variables)
-        new._values = dict(self._values)
-        new._secrets = self._secrets | {name.casefold()} if secret else self._secrets
+        new._values = self._values.copy()
+        new._secrets = self._secrets | {key} if secret else self._secrets
         new._hidden = self._hidden
         new._total = self._total
         new._put(name, value)
         if new._total > MAX_TOTAL:
             raise VariableRefused(name, "does not fit: together they would be over 32 MB", 0x80070008)
+        return new
+
+    def _with(self, key: str, item: tuple[str, str]) -> Variables:
+        """The environment with another value of a variable that is there; nearly all changes are this."""
+        new = Variables.__new__(Variables)
+        new._values = self._values.copy()
+        new._values[key] = item
+        new._secrets, new._hidden = self._secrets, self._hidden
+        new._total = self._total + 2 * (len(item[1]) - len(self._values[key][1]))
+        if new._total > MAX_TOTAL:
+            raise VariableRefused(item[0], "does not fit: together they would be over 32 MB", 0x80070008)
         return new
 
     def set_by_user(self, name: str, value: str, *, secret: bool = False) -> Variables:

@@ -64,6 +64,7 @@ class Machine:
     shares: Files = field(default_factory=Files)
     letters: dict[str, Volume] = field(default_factory=dict)
     in_winpe: bool = True
+    launch_mode: str = "PXE"
     next_start: Entry | None = None
     first: Entry | None = None
 

@@ -151,7 +151,7 @@ class ModelPerformer:
                 "log_path": log_path,
                 "data_path": data_path,
                 "volumes": self._volumes(),
-                "launch_mode": "PXE",
+                "launch_mode": machine.launch_mode,
                 "bootable": bool(data_path),
                 "tpm": False,
             }

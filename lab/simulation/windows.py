@@ -14,7 +14,8 @@ from lab.simulation.disks import Content, Volume
 #: What the loader needs of the system's volume.
 SYSTEM_ROOT = "Windows\\System32\\osdlab\\root.squashfs"
 
-_SCRIPT = "Windows\\Setup\\Scripts\\SetupComplete.cmd"
+#: What Windows Setup runs once, and where the client's hook is.
+SCRIPT = "Windows\\Setup\\Scripts\\SetupComplete.cmd"
 _HOOK = re.compile(r'/client:"?([^" \r\n]+)', re.IGNORECASE)
 
 
@@ -45,7 +46,7 @@ def first_start(volume: Volume, generated: str) -> bool:
 
 def client_hook(volume: Volume) -> str | None:
     """The client's folder (below C:) that SetupComplete.cmd names with ``/client:``; None without a hook."""
-    found = _HOOK.search(_text(volume.files.get(_SCRIPT)))
+    found = _HOOK.search(_text(volume.files.get(SCRIPT)))
     if found is None:
         return None
     folder = re.sub(r"^[A-Za-z]:", "", found[1].replace("/", "\\"))

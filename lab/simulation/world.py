@@ -44,6 +44,8 @@ EPOCH = 1_767_258_000.0
 #: ERROR_FILE_NOT_FOUND: what a sequence ends with when its state is gone (observed log).
 NO_ENVIRONMENT = 0x80070002
 
+#: Sources that have a time of their own.
+_GUEST = frozenset({"agent", "engine", "smsts"})
 _AGENT = frozenset({"hello", "phase", "effect", "restart", "variables", "lab-error", "bye", "no-deployment"})
 
 
@@ -61,8 +63,11 @@ def simulate(
     epoch: float = EPOCH,
     policy: Mapping[str, Any] | None = None,
     records: bool = True,
+    machine: Machine | None = None,
 ) -> SimulatedRun:
     """Run ``sequence`` on a blank machine, from its first power-on to its power-off or stall.
+
+    On another ``machine`` (``installed_machine``) its client starts the sequence, in the full OS.
 
     ``timeline`` must use ``clock``. ``variables`` and ``secrets`` are those of the policy; ``policy`` has its
     sections for software (docs/architecture.md). Without ``records`` the sequence's log is not made, which is
@@ -72,8 +77,9 @@ def simulate(
     """
     model = ModelSite(site, contents, machine=spec.name, timeline=timeline, clock=clock)
     return World(
-        sequence, spec, variables, secrets, doubles, model, timeline, clock, epoch, policy or {}, records
-    ).run()
+        sequence, spec, variables, secrets, doubles, model, timeline, clock, epoch, policy or {}, records,
+        machine,
+    ).run()  # fmt: skip
 
 
 @dataclass
@@ -107,6 +113,7 @@ class World:
         epoch: float,
         policy: Mapping[str, Any],
         records: bool = True,
+        machine: Machine | None = None,
     ) -> None:
         self._sequence = sequence
         self._spec = spec
@@ -122,7 +129,7 @@ class World:
         self._begun = self._started = clock.now()
         self._starts = 0
         self._announced = True
-        self._machine = Machine.blank(spec)
+        self._machine = machine or Machine.blank(spec)
         self._left = _Left()
 
     def run(self) -> SimulatedRun:
@@ -208,6 +215,11 @@ class World:
         if saved and isinstance(pending, Restart) and pending.target == "WinPE":
             return self._go(saved)
         # Any other start of the PE is a new deployment: the state on the disk is not its own.
+        machine.launch_mode = "PXE"
+        return self._deploy()
+
+    def _deploy(self) -> bool:
+        """Policy, and the sequence from its beginning."""
         self._say("agent", "phase", phase="policy", name="policy")
         status = self._site.policy(self._mac, 16_384)
         if status != 200:
@@ -246,6 +258,8 @@ class World:
             raise LabFault(f"the client hook names C:\\{client}, which holds no client.zip")
         self._hello("os")
         saved = self._saved()
+        if saved is None and machine.launch_mode == "SMS" and self._starts == 1:
+            return self._deploy()  # its client got the deployment
         if saved is None:
             self._no_environment()
             return False
@@ -370,16 +384,11 @@ class World:
         data: dict[str, Any] | None = None,
         **more: Any,
     ) -> None:
-        up = round(self._clock.now() - self._started, 3) if source in ("agent", "engine", "smsts") else None
-        current = None if phase == self._timeline.phase(self._spec.name) else phase
-        self._timeline.append(
-            source,
-            kind,
-            machine=self._spec.name,
-            phase=current,
-            source_time=up,
-            details={**(data or {}), **more},
-        )
+        machine, timeline = self._spec.name, self._timeline
+        up = round(self._clock.now() - self._started, 3) if source in _GUEST else None
+        if phase is not None and phase == timeline.phase(machine):
+            phase = None
+        timeline.append(source, kind, machine=machine, phase=phase, source_time=up, details=data or more)
 
     def _lab_error(self, fault: LabFault) -> LabFault:
         self._emit("lab-error", {"message": fault.message, "hint": fault.hint})

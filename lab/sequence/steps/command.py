@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from lab.sequence import codes
 from lab.sequence.context import Behaviour, StepContext
@@ -15,13 +16,18 @@ _BANNER = " ================================ [ smsswd.exe ] ====================
 _KEPT = 1000
 
 
+@lru_cache(maxsize=1024)
+def _written(action: str) -> re.Match[str] | None:
+    return _ACTION.fullmatch(action)
+
+
 def run_command_line(context: StepContext) -> Behaviour:
     """Run the command line and return its exit code.
 
     Documented: an account other than Local System fails in Windows PE; a step's time limit ends the program.
     A script's variables and the output variable are set even when the command failed.
     """
-    found = _ACTION.fullmatch(context.step.action)
+    found = _written(context.step.action)
     package = context.expand(found.group(1)).strip() if found else ""
     line = found.group(2).strip() if found else ""
     # An export may hold the command in the argument only; MDT writes it as the action, without smsswd.exe.

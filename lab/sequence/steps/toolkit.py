@@ -13,6 +13,7 @@ from collections.abc import Callable
 from lab.sequence import codes
 from lab.sequence.context import Behaviour, StepContext
 from lab.sequence.effects import RunCommand
+from lab.sequence.model import Step
 from lab.sequence.steps.content import download
 
 _PACKAGE = re.compile(r"smsswd(?:\.exe)?\s+/run:(\S*)\s*(.*)", re.IGNORECASE | re.DOTALL)
@@ -55,11 +56,17 @@ def script(context: StepContext) -> Behaviour:
     return run_script(context)
 
 
+def is_script(step: Step) -> bool:
+    """Whether a built-in type is used with a script of the toolkit: that runs where the step says, not where
+    the type's own program does (observed: templates that run ZTINICConfig.wsf in the full OS)."""
+    return _SCRIPT.match(step.action.strip().lstrip('"')) is not None
+
+
 def scripted(behaviour: Callable[[StepContext], Behaviour]) -> Callable[[StepContext], Behaviour]:
     """A built-in type that the toolkit uses with a script of its own: the action says which it is."""
 
     def either(context: StepContext) -> Behaviour:
-        if _SCRIPT.match(context.step.action.strip().lstrip('"')):
+        if is_script(context.step):
             return run_script(context)
         return behaviour(context)
 
