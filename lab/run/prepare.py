@@ -31,7 +31,6 @@ from lab.sequence.references import child_sequences, needed
 from lab.sequence.validate import validate
 from lab.settings import Settings
 from lab.site.content import ContentFile, HashCache, read_library
-from lab.site.exports import read_file
 
 MACHINE_NAME = "PC-1"
 
@@ -65,7 +64,7 @@ def identity(scenario: str, index: int = 0) -> tuple[str, str]:
 
 def read_checked_sequence(loaded: LoadedScenario) -> TaskSequence:
     """The scenario's sequence. Raises InputError with everything wrong in it, or asked of it."""
-    read = read_file(loaded.sequence_path).choose(loaded.scenario.sequence_name)[1].sequence
+    read = loaded.export.start(loaded.scenario.sequence_name)
     sequence = complete(loaded, read)
     problems = [*validate(sequence), *check_steps(loaded, sequence)]
     if problems:
@@ -97,7 +96,7 @@ def policy(
         "contents": {
             package: {"files": [file.to_json() for file in content]} for package, content in files.items()
         },
-        **software_policy(loaded.scenario),
+        **software_policy(loaded),
         "client_package": client,
         "boot_image": boot_image,
         "at_end": "power-off",
@@ -112,7 +111,7 @@ def make_site(loaded: LoadedScenario, settings: Settings, say: Say) -> Site:
         "boot-file": pe.efi, "boot-kernel": pe.vmlinuz, "boot-initrd": pe.initrd, "boot-image": pe.package,
         "pxelinux": pe.pxelinux[0], "pxelinux-module": pe.pxelinux[1],
     }  # fmt: skip
-    wanted = set(map(str, loaded.content.values()))
+    wanted = set(map(str, loaded.packages.values()))
     if "reference-image" in wanted:
         images["reference-image"] = ensure_reference_image(settings.cache, say)
     if "client" in wanted:
@@ -125,7 +124,7 @@ def site_of(loaded: LoadedScenario, settings: Settings, images: Mapping[str, Pat
     """The site made of images that are built: BOOT_IMAGES, "boot-image", "reference-image", "client"."""
     packages: dict[str, Path] = {}
     named = {"boot-image": "", "client": ""}
-    for package, source in loaded.content.items():
+    for package, source in loaded.packages.items():
         packages[package] = images[source] if isinstance(source, str) else source.absolute()
         named[str(source)] = package
     files = read_library(packages, HashCache(settings.cache / "hashes.json"))
@@ -163,8 +162,10 @@ def check_content(loaded: LoadedScenario, sequence: TaskSequence) -> None:
                 f"package {written} has no content: there is no '{source}'",
                 hint=f"{place} names it; a path is relative to {relative}",
             )
-    declared = {package.upper() for package in (*loaded.content, *loaded.scenario.content)}
-    children = child_sequences(sequence)
+    declared = {package.upper() for package in (*loaded.packages, *loaded.scenario.content)}
+    # A child stands in its step's place by now; the referenceList may still have it.
+    children = {*child_sequences(sequence), *(package.upper() for package in loaded.scenario.children)}
+    children |= {found.sequence.package_id.upper() for _, found in loaded.export.found}
     lacking = {
         item.package: item
         for item in reversed(needed(sequence))
