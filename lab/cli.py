@@ -44,6 +44,7 @@ from lab.report.summary import render_rich, render_total
 from lab.run.budget import USUAL, Candidate, choose
 from lab.run.doctor import examine
 from lab.run.front import run_scenario
+from lab.run.hidden import masked, secret_values
 from lab.run.prepare import check_content, make_plan, read_checked_sequence
 from lab.run.turn import commit_count, host_factor
 from lab.scenario.commandline import command_line_scenario
@@ -76,8 +77,8 @@ def osdlab(context: click.Context) -> None:
 
 @osdlab.command()
 @click.argument("paths", nargs=-1, type=click.Path(path_type=Path))
-@click.option("--sequence", type=click.Path(path_type=Path, exists=True, dir_okay=False),
-              help="Instead of scenarios: an export (XML, zip) that is to succeed.")  # fmt: skip
+@click.option("--sequence", type=click.Path(path_type=Path, exists=True),
+              help="Instead of scenarios: an export (XML, zip, its folder) that is to succeed.")  # fmt: skip
 @click.option("--name", metavar="NAME", help="With --sequence: which one, where the export holds several.")
 @click.option("--machine", metavar="TEMPLATE", help="With --sequence: a template of vm-templates/.")
 @click.option("--content", multiple=True, metavar="PACKAGE=WHAT",
@@ -153,7 +154,7 @@ def plan(settings: Settings, path: Path, form: str) -> int:
         for machine in resolved["machines"]:
             known = Variables(machine["policy"]["variables"], loaded.scenario.secrets)
             shown = {name: known.shown(name) for name in machine["policy"]["variables"]}
-            machine["policy"] = {**machine["policy"], "variables": shown}
+            machine["policy"] = masked({**machine["policy"], "variables": shown}, secret_values(loaded))
         if form == "json":
             OUT.print_json(json.dumps(resolved))
         else:

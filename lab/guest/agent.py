@@ -172,6 +172,7 @@ class Agent:
             return None, str(error)
 
     def _go(self, policy: dict[str, Any], saved: dict[str, Any] | None) -> None:
+        from lab.guest.bench import Bench
         from lab.guest.doubles import Double
         from lab.guest.labpe import LabPe
         from lab.guest.loop import Loop
@@ -187,18 +188,18 @@ class Agent:
             self._link.send("ssh", {"host_key": open_door(policy["ssh"], self._runner)})
         place = Place()
         self._performer = LabPe(
-            self._phase,
-            machine.identity(policy.get("machine_name") or "", "PXE"),
-            self._runner,
-            self._volumes,
-            self._clock,
-            doubles=[Double.from_json(double) for double in policy.get("doubles", ())],
-            contents=policy.get("contents", {}),
-            drivers=policy.get("drivers", ()),
-            site=self._site,
-            place=place,
-            announce=self._announce,
-            policy=policy,
+            Bench(
+                self._phase,
+                machine.identity(policy.get("machine_name") or "", "PXE"),
+                self._runner,
+                self._volumes,
+                self._clock,
+                policy=policy,
+                doubles=[Double.from_json(double) for double in policy.get("doubles", ())],
+                place=place,
+                site=self._site,
+                announce=self._announce,
+            )
         )
         kept = {key: value for key, value in policy.items() if key != "sequence"}
         common: dict[str, Any] = {

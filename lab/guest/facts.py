@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import Any
 
 from lab.guest import gpt, machine, mbr, paths, smbios
-from lab.guest.registry import CONFIG, read_key
+from lab.guest.registry import values_of
 from lab.guest.runner import Runner
 from lab.guest.versioninfo import file_version
 from lab.guest.volumes import Disk, Volumes, read_mbr, read_table, recognise
@@ -26,13 +26,6 @@ FILE_NOT_FOUND = 0x80070002
 
 #: Files above this size are no programs whose version anybody asks for.
 _LARGEST = 64 << 20
-
-_TYPES = {
-    1: "REG_SZ", 2: "REG_EXPAND_SZ", 3: "REG_BINARY", 4: "REG_DWORD", 7: "REG_MULTI_SZ", 11: "REG_QWORD",
-}  # fmt: skip
-
-_CURRENT_VERSION = "HKLM\\SOFTWARE\\Microsoft\\Windows NT\\CurrentVersion"
-_CONTROL = "HKLM\\SYSTEM\\ControlSet001\\Control"
 
 #: Partition types as ``effects.Partition`` has them; a hidden one is a data partition with attributes.
 _GPT_NAMES = {kind: name for name, (kind, *_) in gpt.TYPES.items() if name != "Hidden"}
@@ -110,30 +103,11 @@ class Facts:
         date = time.strftime("%Y%m%d%H%M%S", time.gmtime(modified)) if kind else ""
         return Outcome(value={"kind": kind, "version": version, "modified": date})
 
-    # registry
-
     def _hive_key(self, key: str) -> dict[str, list[Any]] | None:
         """A key of the running Windows' hives; None when it is not there."""
-        names = key.split("\\")
-        if not key.isprintable():
-            return None  # each line of hivexsh's input is a command
-        hive = names[1].upper() if len(names) > 1 else ""
-        if names[0] == "HKLM" and hive in ("SYSTEM", "SOFTWARE", "SAM", "SECURITY"):
-            below = names[2:]
-        elif names[0] == "HKU" and hive == ".DEFAULT":
-            hive, below = "DEFAULT", names[2:]
-        else:
-            return {} if key in ("HKLM", "HKU") else None
-        file = paths.to_linux(paths.join("C:", CONFIG, hive), self._volumes.drives)
-        if not os.path.isfile(file):
-            return None
-        known, values = read_key(file, tuple(below), self._runner)
-        if known < len(below):
-            return None
-        return {name: _decoded(kind, data) for name, (kind, data) in values.items()}
-
-    def _data(self, key: str) -> dict[str, Any]:
-        return {name: value[1] for name, value in (self._hive_key(key) or {}).items()}
+        if key in ("HKLM", "HKU"):
+            return {}
+        return values_of("C:", key, self._runner, self._volumes.drives)
 
     # the machine
 
@@ -169,9 +143,7 @@ class Facts:
     def _system(self) -> SystemFacts:
         if self._in_winpe:
             return winpe.system(str(self._identity["machine_name"]))
-        name = self._data(f"{_CONTROL}\\ComputerName\\ComputerName").get("ComputerName", "")
-        kind = self._data(f"{_CONTROL}\\ProductOptions").get("ProductType", "")
-        return winpe.installed(self._data(_CURRENT_VERSION), str(kind), str(name))
+        return winpe.installed(self._hive_key)
 
     def _processor(self) -> dict[str, str]:
         lines = _bytes(f"{self._proc}/cpuinfo").decode("utf-8", "replace").split("\n\n")[0].splitlines()
@@ -191,10 +163,14 @@ class Facts:
                 found.append(_card(f"{folder}/{name}"))
         return tuple(found)
 
-    def _battery(self) -> bool:
+    def _battery(self) -> str:
         folder = f"{self._sys}/class/power_supply"
         names = os.listdir(folder) if os.path.isdir(folder) else ()
-        return any(_bytes(f"{folder}/{name}/type").strip() == b"Battery" for name in names)
+        found = [name for name in names if _bytes(f"{folder}/{name}/type").strip() == b"Battery"]
+        if not found:
+            return ""
+        draining = any(_bytes(f"{folder}/{name}/status").strip() == b"Discharging" for name in found)
+        return "draining" if draining else "mains"
 
     def _tpm(self) -> str:
         version = _bytes(f"{self._sys}/class/tpm/tpm0/tpm_version_major").strip()
@@ -214,7 +190,9 @@ class Facts:
             mine = lease if lease.get("interface") == name else {}
             address = ((mine["ip"], _netmask(name)),) if mine.get("ip") else ()
             gateways, dns = (tuple(mine.get(key, "").split()) for key in ("router", "dns"))
-            found.append(NicFacts(mac, *_card(place), address, gateways, dns, mine.get("serverid", "")))
+            wireless = os.path.exists(f"{folder}/{name}/wireless")
+            server = mine.get("serverid", "")
+            found.append(NicFacts(mac, *_card(place), address, gateways, dns, server, wireless))
         return tuple(found)
 
     def _disks(self) -> tuple[DiskFacts, ...]:
@@ -256,17 +234,6 @@ class Facts:
         ran = self._runner.run(["blkid", device], timeout=20)
         _, found, rest = ran.output.partition(' LABEL="')
         return rest.partition('"')[0] if ran.ok and found else ""
-
-
-def _decoded(kind: int, data: bytes) -> list[Any]:
-    name = _TYPES.get(kind, f"REG_{kind}")
-    if kind in (1, 2):
-        return [name, data.decode("utf-16-le", "replace").rstrip("\0")]
-    if kind in (4, 11):
-        return [name, int.from_bytes(data, "little")]
-    if kind == 7:
-        return [name, [text for text in data.decode("utf-16-le", "replace").split("\0") if text]]
-    return [name, data.hex()]
 
 
 def _bytes(path: str) -> bytes:

@@ -10,14 +10,21 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from lab.sequence import registrykeys
+
 REG_SZ = 1
 REG_DWORD = 4
 
-#: HKLM subtree -> hive file below \Windows\System32\config.
-HIVES = {"SYSTEM": "SYSTEM", "SOFTWARE": "SOFTWARE", "SAM": "SAM", "SECURITY": "SECURITY"}
+#: Root and its subtree -> hive file below \Windows\System32\config.
+HIVES = {
+    ("HKLM", "SYSTEM"): "SYSTEM", ("HKLM", "SOFTWARE"): "SOFTWARE", ("HKLM", "SAM"): "SAM",
+    ("HKLM", "SECURITY"): "SECURITY", ("HKU", ".DEFAULT"): "DEFAULT",
+}  # fmt: skip
 
-#: The control set that is current in a Windows that is not running.
-CONTROL_SET = "ControlSet001"
+_TYPES = {
+    0: "REG_NONE", 1: "REG_SZ", 2: "REG_EXPAND_SZ", 3: "REG_BINARY", 4: "REG_DWORD", 7: "REG_MULTI_SZ",
+    11: "REG_QWORD",
+}  # fmt: skip
 
 _NAME = re.compile(r'"((?:[^"\\]|\\.)*)"=', re.DOTALL)
 _TEXT = re.compile(r'(?:str\(0?x?([0-9a-f]+)\):)?"((?:[^"\\]|\\.)*)"\n', re.DOTALL)
@@ -28,16 +35,16 @@ _HEX = re.compile(r"hex\((?:0x)?([0-9]+)\):([0-9a-f,]*)\n")
 def locate(key: str) -> tuple[str, tuple[str, ...]]:
     """A key as its hive's file name and the names below the hive's root.
 
-    Raises ValueError for a key outside HKLM's hives, and for one with a line end: each line of hivexsh's
-    input is a command.
+    Raises ValueError for a key that is in none of a Windows' hives, and for one with a line end: each line of
+    hivexsh's input is a command.
     """
     if not key.isprintable():
         raise ValueError(f"{key!r} is no name of a key")
-    root, *names = [name for name in key.split("\\") if name]
-    if root.upper() not in ("HKLM", "HKEY_LOCAL_MACHINE") or not names or names[0].upper() not in HIVES:
+    root, *names = registrykeys.resolve(key).split("\\")
+    hive = HIVES.get((root, names[0].upper())) if names else None
+    if hive is None:
         raise ValueError(f"'{key}' is in no registry hive")
-    below = tuple(CONTROL_SET if name.casefold() == "currentcontrolset" else name for name in names[1:])
-    return HIVES[names[0].upper()], below
+    return hive, tuple(names[1:])
 
 
 def go_to(names: tuple[str, ...]) -> str:
@@ -72,15 +79,15 @@ def encode(kind: str, data: Any) -> tuple[int, bytes]:
 
 
 def decode(kind: int, data: bytes) -> list[Any]:
-    """A value as [type, data]: text, a number, or hexadecimal digits where the type is another one."""
-    if kind in (REG_SZ, 2):
-        return [
-            "REG_SZ" if kind == REG_SZ else "REG_EXPAND_SZ",
-            data.decode("utf-16-le", "replace").rstrip("\0"),
-        ]
-    if kind == REG_DWORD and len(data) == 4:
-        return ["REG_DWORD", int.from_bytes(data, "little")]
-    return [f"REG_{kind}", data.hex()]
+    """A value as [type, data]: text, a number, a list of texts (REG_MULTI_SZ), else hexadecimal digits."""
+    name = _TYPES.get(kind, f"REG_{kind}")
+    if kind in (1, 2):
+        return [name, data.decode("utf-16-le", "replace").rstrip("\0")]
+    if kind in (4, 11):
+        return [name, int.from_bytes(data[: 4 if kind == 4 else 8], "little")]
+    if kind == 7:
+        return [name, [text for text in data.decode("utf-16-le", "replace").split("\0") if text]]
+    return [name, data.hex()]
 
 
 def merged(

@@ -10,17 +10,17 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from lab.guest import hive, paths
+from lab.guest import paths
+from lab.guest.bench import Bench
 from lab.guest.images import ARCHITECTURES, NO_MEMORY, RESERVE, SCRATCH, available_memory
 from lab.guest.machine import architecture
-from lab.guest.registry import CONFIG, read_key
-from lab.guest.runner import Runner, must
+from lab.guest.registry import keys_of, values_of
+from lab.guest.runner import must
 from lab.guest.shares import Share, is_unc
-from lab.guest.volumes import Volume, Volumes
+from lab.guest.volumes import Volume
 from lab.sequence import effects_imaging as effects
 from lab.sequence.effects import Effect, Outcome
 
@@ -36,29 +36,9 @@ _NEVER = (
     "System Volume Information",
     "$RECYCLE.BIN",
 )
-_MEMINFO = "/proc/meminfo"
-_TYPES = {0: "REG_NONE", 1: "REG_SZ", 2: "REG_EXPAND_SZ", 3: "REG_BINARY", 4: "REG_DWORD", 7: "REG_MULTI_SZ",
-          11: "REG_QWORD"}  # fmt: skip
+MEMINFO = "/proc/meminfo"
 #: PROCESSOR_ARCHITECTURE as a WIM's XML has it.
 _WIM_ARCHITECTURES = {"x64": "9", "x86": "0", "arm64": "12"}
-
-
-@dataclass(frozen=True)
-class Bench:
-    """What the handlers work with. ``site`` gives the site's address when it is needed; ``drivers``: the
-    catalogue of the policy."""
-
-    runner: Runner
-    volumes: Volumes
-    site: Callable[[], str]
-    drivers: Sequence[Mapping[str, Any]] = ()
-    meminfo: str = _MEMINFO
-
-    def local(self, path: str) -> str:
-        return paths.to_linux(path, self.volumes.drives)
-
-    def share(self, path: str) -> Share:
-        return Share(self.site(), path)
 
 
 def list_images(effect: effects.ListImages, bench: Bench) -> Outcome:
@@ -96,7 +76,7 @@ def capture_image(effect: effects.CaptureImage, bench: Bench) -> Outcome:
     # While a volume is captured it is not mounted: a file on it, or for a server, is kept in memory.
     staged = unc or any(target.startswith(volume.folder + "/") for volume in chosen)
     if staged:
-        with open(bench.meminfo) as file:
+        with open(MEMINFO) as file:
             free = available_memory(file.read())
         used = sum(_held(volume.folder, effect.exclude) for volume in chosen)
         if used + RESERVE > free:
@@ -112,7 +92,7 @@ def capture_image(effect: effects.CaptureImage, bench: Bench) -> Outcome:
             _capture(effect, volume, name, work, bench, first=not number)
         size = os.path.getsize(work)
         if unc:
-            bench.share(effect.destination).put(work)
+            _share(bench, effect.destination).put(work)
         elif staged:
             os.makedirs(os.path.dirname(target), exist_ok=True)
             shutil.copyfile(work, target)
@@ -170,7 +150,7 @@ def copy_tree(effect: effects.CopyTree, bench: Bench) -> Outcome:
         path = source()
         try:
             if is_unc(effect.destination):
-                bench.share(paths.join(effect.destination, *names)).put(path)
+                _share(bench, paths.join(effect.destination, *names)).put(path)
             else:
                 target = paths.below(bench.local(effect.destination), names)
                 os.makedirs(os.path.dirname(target), exist_ok=True)
@@ -184,15 +164,19 @@ def copy_tree(effect: effects.CopyTree, bench: Bench) -> Outcome:
     return Outcome(value={"files": count, "size": size})
 
 
+def _share(bench: Bench, path: str) -> Share:
+    return Share(bench.site(), path)
+
+
 def _files(folder: str, bench: Bench) -> Iterator[tuple[tuple[str, ...], Callable[[], str], bool]]:
     """The files below a folder: names, what gives its local path, and whether that is only a copy.
 
     Raises FileNotFoundError and NotADirectoryError.
     """
     if is_unc(folder):
-        for file in bench.share(folder).files():
+        for file in _share(bench, folder).files():
             names = paths.parts_of(str(file["name"]))
-            one = bench.share(paths.join(folder, *names))
+            one = _share(bench, paths.join(folder, *names))
             yield names, partial(one.fetch, f"{SCRATCH}/shared"), True
         return
     root = bench.local(folder)
@@ -214,40 +198,20 @@ def remove_files(effect: effects.RemoveFiles, bench: Bench) -> Outcome:
     return Outcome()
 
 
-def read_registry(effect: effects.ReadHive, bench: Bench) -> Outcome:
-    try:
-        name, names = hive.locate(effect.key)
-    except ValueError as error:
-        return Outcome(FILE_NOT_FOUND, message=str(error))
-    path = bench.local(paths.join(effect.volume, CONFIG, name))
-    if not os.path.isfile(path):
-        return Outcome(FILE_NOT_FOUND, message=f"there is no hive {paths.join(effect.volume, CONFIG, name)}")
-    existing, values = read_key(path, names, bench.runner)
-    if existing < len(names):
-        return Outcome(FILE_NOT_FOUND, message=f"there is no key {effect.key}")
-    keys = must(bench.runner, "hivexsh", path, input=hive.go_to(names) + "ls\n").splitlines()
-    return Outcome(
-        value={
-            "values": {name: _decoded(*value) for name, value in values.items()},
-            "keys": sorted((key for key in keys if key), key=str.casefold),
-        }
-    )
-
-
-def _decoded(kind: int, data: bytes) -> list[Any]:
-    name = _TYPES.get(kind, f"REG_{kind}")
-    if kind in (1, 2):
-        return [name, data.decode("utf-16-le", "replace").rstrip("\0")]
-    if kind == 7:
-        texts = data.decode("utf-16-le", "replace").split("\0")
-        return [name, ",".join(text for text in texts if text)]
-    return [name, int.from_bytes(data[:4], "little") if kind == 4 else data.hex()]
+def read_hive(effect: effects.ReadHive, bench: Bench) -> Outcome:
+    place = (effect.volume, effect.key, bench.runner, bench.volumes.drives)
+    values = values_of(*place)
+    if values is None:
+        return Outcome(FILE_NOT_FOUND, message=f"there is no key {effect.key} on {effect.volume}")
+    return Outcome(value={"values": values, "keys": keys_of(*place)})
 
 
 def find_drivers(effect: effects.FindDrivers, bench: Bench) -> Outcome:
     from lab.guest.catalogue import match_drivers, pci_devices
 
-    found = match_drivers(bench.drivers, pci_devices(), effect.categories, best=effect.best_match)
+    found = match_drivers(
+        bench.policy.get("drivers") or (), pci_devices(), effect.categories, best=effect.best_match
+    )
     return Outcome(value={"drivers": found})
 
 
@@ -260,7 +224,7 @@ HANDLERS: Mapping[type[Effect], Callable[[Any, Bench], Outcome]] = {
     effects.CaptureImage: capture_image,
     effects.CopyTree: copy_tree,
     effects.RemoveFiles: remove_files,
-    effects.ReadHive: read_registry,
+    effects.ReadHive: read_hive,
     effects.FindDrivers: find_drivers,
     effects.Intent: intend,
 }

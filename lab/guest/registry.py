@@ -1,4 +1,4 @@
-"""SetRegistry: values in the hives of a Windows that is not running, by hivexsh."""
+"""Values in the hives of a Windows, read and set by hivexsh."""
 
 from __future__ import annotations
 
@@ -34,6 +34,40 @@ def set_registry(effect: SetRegistry, runner: Runner, drives: Mapping[str, str])
     script = hive.write_script(names, existing, hive.merged(old, new))
     must(runner, "hivexsh", "-w", path, input=script)
     return Outcome()
+
+
+def values_of(
+    volume: str, key: str, runner: Runner, drives: Mapping[str, str]
+) -> dict[str, list[Any]] | None:
+    """A key's values, name -> [type, data]; None when there is no such key or hive. Raises ToolFailed."""
+    found = _find(volume, key, runner, drives)
+    if found is None:
+        return None
+    path, names = found
+    existing, values = read_key(path, names, runner)
+    if existing < len(names):
+        return None
+    return {name: hive.decode(kind, data) for name, (kind, data) in values.items()}
+
+
+def keys_of(volume: str, key: str, runner: Runner, drives: Mapping[str, str]) -> list[str]:
+    """The names of the keys below one that is there, sorted. Raises ToolFailed."""
+    found = _find(volume, key, runner, drives)
+    if found is None:
+        return []
+    listing = must(runner, "hivexsh", found[0], input=hive.go_to(found[1]) + "ls\n")
+    return sorted((name for name in listing.splitlines() if name), key=str.casefold)
+
+
+def _find(
+    volume: str, key: str, runner: Runner, drives: Mapping[str, str]
+) -> tuple[str, tuple[str, ...]] | None:
+    try:
+        name, names = hive.locate(key)
+    except ValueError:
+        return None
+    path = paths.to_linux(paths.join(volume, CONFIG, name), drives)
+    return (path, names) if os.path.isfile(path) else None
 
 
 def read_key(path: str, names: tuple[str, ...], runner: Runner) -> tuple[int, dict[str, tuple[int, bytes]]]:

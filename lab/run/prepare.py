@@ -31,7 +31,7 @@ from lab.sequence.references import child_sequences, needed
 from lab.sequence.validate import validate
 from lab.settings import Settings
 from lab.site.content import ContentFile, HashCache, read_library
-from lab.site.exports import label, read_file
+from lab.site.exports import label
 
 MACHINE_NAME = "PC-1"
 
@@ -74,9 +74,9 @@ def read_checked_sequence(loaded: LoadedScenario) -> TaskSequence:
 
 def _chosen(loaded: LoadedScenario) -> TaskSequence:
     """The one sequence meant. Raises InputError; UsageError where a command line said which."""
-    export, name = read_file(loaded.sequence_path), loaded.scenario.sequence_name
+    export, name = loaded.export, loaded.scenario.sequence_name
     try:
-        return export.choose(name)[1].sequence
+        return export.start(name)
     except UsageError as error:
         if loaded.arguments:
             raise
@@ -110,7 +110,7 @@ def policy(
         "contents": {
             package: {"files": [file.to_json() for file in content]} for package, content in files.items()
         },
-        **software_policy(loaded.scenario),
+        **software_policy(loaded),
         "client_package": client,
         "boot_image": boot_image,
         "deployment": {"purpose": loaded.scenario.deployment.purpose},
@@ -126,7 +126,7 @@ def make_site(loaded: LoadedScenario, settings: Settings, say: Say) -> Site:
         "boot-file": pe.efi, "boot-kernel": pe.vmlinuz, "boot-initrd": pe.initrd, "boot-image": pe.package,
         "pxelinux": pe.pxelinux[0], "pxelinux-module": pe.pxelinux[1],
     }  # fmt: skip
-    wanted = set(map(str, loaded.content.values()))
+    wanted = set(map(str, loaded.packages.values()))
     if "reference-image" in wanted:
         images["reference-image"] = ensure_reference_image(settings.cache, say)
     if "client" in wanted:
@@ -139,7 +139,7 @@ def site_of(loaded: LoadedScenario, settings: Settings, images: Mapping[str, Pat
     """The site made of images that are built: BOOT_IMAGES, "boot-image", "reference-image", "client"."""
     packages: dict[str, Path] = {}
     named = {"boot-image": "", "client": ""}
-    for package, source in loaded.content.items():
+    for package, source in loaded.packages.items():
         packages[package] = images[source] if isinstance(source, str) else source.absolute()
         named[str(source)] = package
     files = read_library(packages, HashCache(settings.cache / "hashes.json"))
@@ -177,8 +177,10 @@ def check_content(loaded: LoadedScenario, sequence: TaskSequence) -> None:
                 f"package {written} has no content: there is no '{source}'",
                 hint=f"{place} names it; a path is relative to {relative}",
             )
-    declared = {package.upper() for package in (*loaded.content, *loaded.scenario.content)}
-    children = child_sequences(sequence)
+    declared = {package.upper() for package in (*loaded.packages, *loaded.scenario.content)}
+    # A child stands in its step's place by now; the referenceList may still have it.
+    children = {*child_sequences(sequence), *(package.upper() for package in loaded.scenario.children)}
+    children |= {found.sequence.package_id.upper() for _, found in loaded.export.found}
     lacking = {
         item.package: item
         for item in reversed(needed(sequence))

@@ -5,13 +5,17 @@ The module of this room that knows how a run is judged. Both fidelities come thr
 
 from __future__ import annotations
 
+import contextlib
 import json
+from dataclasses import replace
 from pathlib import Path
 
 from lab.disk.state import FinalState
 from lab.errors import LabError, LabFault
 from lab.judge.record import RunRecord, build_record, update_latest, write_record
+from lab.run.hidden import hide, secret_values
 from lab.scenario.loader import LoadedScenario
+from lab.sequence.variables import mask
 from lab.timeline import Event, read_timeline
 
 __all__ = ["RunRecord", "make_record", "read_events", "read_final_states", "update_latest"]
@@ -43,7 +47,15 @@ def make_record(
         seconds=seconds,
         bug=bug,
     )
+    secrets = secret_values(loaded)
+    verdicts = tuple(
+        replace(one, expected=mask(one.expected, secrets), seen=mask(one.seen, secrets))
+        for one in record.verdicts
+    )
+    record = replace(record, verdicts=verdicts)
     write_record(folder, record)
+    with contextlib.suppress(OSError):
+        hide(folder, secrets)
     return record
 
 

@@ -154,7 +154,7 @@ def _simulated(
         site=replace(offered, boot_files=boot_files) if boot_files else offered,
         timeline=timeline,
         clock=clock,
-        policy=software_policy(loaded.scenario),
+        policy=software_policy(loaded),
     )
 
 
@@ -170,7 +170,7 @@ def _over_time(timeline: Timeline, limit: float) -> LabError | None:
 def _site(loaded: LoadedScenario, settings: Settings) -> Site:
     """What the site really offers, as it was built last; what was never built is modelled."""
     images = known_images(settings.cache)
-    wanted = {*BOOT_IMAGES, *(source for source in loaded.content.values() if isinstance(source, str))}
+    wanted = {*BOOT_IMAGES, *(source for source in loaded.packages.values() if isinstance(source, str))}
     if wanted <= images.keys():
         return site_of(loaded, settings, images)
     return _modelled_site(loaded, settings)
@@ -178,9 +178,9 @@ def _site(loaded: LoadedScenario, settings: Settings) -> Site:
 
 def _modelled_site(loaded: LoadedScenario, settings: Settings) -> Site:
     names = {"reference-image": "reference.wim", "boot-image": "labpe-x64.efi", "client": "client.zip"}
-    packages = {key: Path(value) for key, value in loaded.content.items() if value not in names}
+    packages = {key: Path(value) for key, value in loaded.packages.items() if value not in names}
     files = dict(read_library(packages, HashCache(settings.cache / "hashes.json")))
-    found = {str(value): key for key, value in loaded.content.items() if value in names}
+    found = {str(value): key for key, value in loaded.packages.items() if value in names}
     for kind, package in found.items():
         name = names[kind]
         files[package] = (ContentFile(name, 1, hashlib.sha256(name.encode()).hexdigest()),)
@@ -188,10 +188,9 @@ def _modelled_site(loaded: LoadedScenario, settings: Settings) -> Site:
 
 
 def _contents(loaded: LoadedScenario, site: Site, settings: Settings) -> dict[str, SimContent]:
+    packages = loaded.packages
     return {
-        package: SimContent(
-            tuple(_file(file, site, package, loaded.content[package], settings) for file in files)
-        )
+        package: SimContent(tuple(_file(file, site, package, packages[package], settings) for file in files))
         for package, files in site.files.items()
     }
 

@@ -2,32 +2,35 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from lab.errors import InputError, Problem, UsageError
 from lab.scenario.loader import LoadedScenario, sequence_file
-from lab.scenario.schema import Scenario
 from lab.scenario.software import Application, Child, Share
 from lab.sequence.doubled import double_steps
 from lab.sequence.model import TaskSequence
-from lab.sequence.nested import EndlessSequence, child_id, children_of, expand
+from lab.sequence.nested import EndlessSequence, child_id, children_of, expand, found_in
 from lab.site.exports import read_file
 
 
-def software_policy(scenario: Scenario) -> dict[str, Any]:
+def software_policy(loaded: LoadedScenario) -> dict[str, Any]:
     """The policy's sections ``packages``, ``applications``, ``children``, ``shares`` and ``settings``; pure.
 
-    An application stands under its name and under its model name.
+    An application stands under its name and under its model name. What the export holds counts where the
+    scenario says nothing.
     """
-    applications = {}
+    scenario, offered = loaded.scenario, loaded.export.software
+    applications = dict(offered.applications)
     for name, application in scenario.applications.items():
         told = _application(name, application)
         applications[name] = told
         if application.model:
             applications[application.model] = told
     return {
-        "packages": {key.upper(): package.model_dump() for key, package in scenario.packages.items()},
+        "packages": {
+            **offered.packages,
+            **{key.upper(): package.model_dump() for key, package in scenario.packages.items()},
+        },
         "applications": applications,
         "children": {
             key.upper(): {"disabled": child.disabled}
@@ -75,12 +78,20 @@ def complete(loaded: LoadedScenario, sequence: TaskSequence) -> TaskSequence:
                 children[package] = double_steps(read, patterns)
     if problems:
         raise InputError(problems)
+    offered = [found.sequence for _, found in loaded.export.found]
+    said = {package.upper() for package in loaded.scenario.children}
+    marked = double_steps(sequence, patterns)
+    of_export = found_in(marked, children, offered)
+    children |= {
+        package: double_steps(child, patterns)
+        for package, child in of_export.items()
+        if package.upper() not in said
+    }
     try:
-        whole = expand(double_steps(sequence, patterns), children)
+        whole = expand(marked, children)
     except EndlessSequence as error:
         place = sequence.position
         raise InputError([Problem(place.path, place.line, place.column, str(error))]) from error
-    said = {package.upper() for package in loaded.scenario.children}
     for step in children_of(whole):
         if child_id(step).upper() not in said:
             problems.append(_unknown_child(child_id(step), step.name, step.position))
@@ -104,10 +115,10 @@ def _child(
         problems.append(place.problem(f"there is no task sequence '{child.sequence}'"))
         return None
     try:
-        export = read_file(Path(found))
+        export = read_file(found)
         return export.choose(package if len(export.found) > 1 else "")[1].sequence
     except InputError as error:
         problems.extend(error.problems)
     except UsageError as error:
-        problems.append(loaded.document.place("children", package).problem(error.message))
+        problems.append(loaded.document.place("children", package).problem(error.message, error.hint))
     return None

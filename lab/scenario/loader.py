@@ -9,6 +9,7 @@ import difflib
 from collections.abc import Iterable, Iterator
 from collections.abc import Mapping as MappingOf
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import lab
@@ -23,6 +24,7 @@ from lab.scenario.expectations import (
 from lab.scenario.matrix import Combination, combinations
 from lab.scenario.schema import BUILT_IN_CONTENT, DEFAULT_CONTENT, Scenario, Template
 from lab.sequence.model import TaskSequence
+from lab.site.exports import ExportFile, is_export_folder, read_file
 from lab.yamlio import (
     Document,
     Mapping,
@@ -56,6 +58,18 @@ class LoadedScenario:
     expectations: tuple[Expectation, ...] = field(default=())
     arguments: str = ""
     variant: str = ""
+
+    @cached_property
+    def export(self) -> ExportFile:
+        """What the file of the sequence holds, read when it is first asked for. Raises InputError."""
+        return read_file(self.sequence_path)
+
+    @property
+    def packages(self) -> dict[str, str | Path]:
+        """``content``, and what lies beside the export, for packages of which the scenario says nothing."""
+        said = {package.upper() for package in self.scenario.content}
+        beside = {key: path for key, path in self.export.library.items() if key not in said}
+        return {**self.content, **beside}
 
     @property
     def scenario(self) -> Scenario:
@@ -105,7 +119,7 @@ def _files(paths: Iterable[Path | str], problems: list[Problem]) -> Iterator[Pat
             ]
             if not found:
                 problems.append(Problem(str(path), 0, 0, "holds no scenario", "scenarios are *.yaml files"))
-        elif path.suffix.casefold() == ".xml" and path.exists():
+        elif path.suffix.casefold() in (".xml", ".zip") and path.exists():
             hint = f"give a .yaml file that says 'sequence: {path.name}'"
             problems.append(Problem(str(path), 0, 0, "is no scenario", hint))
             continue
@@ -199,7 +213,7 @@ def find_sequence(written: Scalar | None, path: Path, problems: list[Problem]) -
     if found is not None:
         return found
     folders = _sequence_folders(path)
-    known = [file.name for folder in folders if folder.is_dir() for file in folder.glob("*.xml")]
+    known = [file.name for folder in folders if folder.is_dir() for file in folder.glob("*.[xz][mi][lp]")]
     hint = did_you_mean(name, known) if known else "put it beside the scenario"
     problems.append(written.place.problem(f"there is no task sequence {quoted(name)}", hint))
     return None
@@ -214,7 +228,11 @@ def sequence_file(name: str, path: Path) -> Path | None:
     """The sequence that a scenario at ``path`` names: beside it, or in a folder sequences/ there or above."""
     if not name or "\0" in name:
         return None
-    return next((folder / name for folder in _sequence_folders(path) if (folder / name).is_file()), None)
+    for folder in _sequence_folders(path):
+        found = folder / name
+        if found.is_file() or is_export_folder(found):
+            return found
+    return None
 
 
 def find_content(document: Document[Scenario], path: Path, problems: list[Problem]) -> dict[str, str | Path]:

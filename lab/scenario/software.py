@@ -48,6 +48,8 @@ class Rule(Model):
     """the name of the registry value"""
     data: str | None = None
     version: str | None = None
+    view: Literal[32, 64] | None = None
+    """32: file, folder and registry as a 32-bit program sees them on a 64-bit Windows"""
     operator: Operator | None = None
 
     @model_validator(mode="after")

@@ -50,21 +50,6 @@ class RunScript(Effect):
 
 
 @dataclass(frozen=True)
-class GatherInventory(Effect):
-    """What the machine is, for *Set Dynamic Variables* and *Check Readiness*.
-
-    Outcome value: ``make``, ``model``, ``serial_number``, ``asset_tag``, ``uuid`` str; ``mac_addresses``,
-    ``ip_addresses``, ``default_gateways`` lists of str; ``memory`` MiB; ``processor_speed`` MHz;
-    ``free_disk`` MB (of the largest volume, or the largest disk where nothing is formatted); ``architecture``
-    "x64"|"x86"|"arm64"; ``os_type`` "CLIENT"|"SERVER"; ``os_version``, ``os_language`` str, "" in PE;
-    ``client_version`` str; ``ac_power``, ``network``, ``wired``, ``uefi``, ``tpm_enabled``,
-    ``tpm_activated`` bool.
-    """
-
-    repeatable: ClassVar[bool] = True
-
-
-@dataclass(frozen=True)
 class ConnectFolder(Effect):
     """Connect a share (``\\\\server\\share``), as ``drive`` ("Z:", or "" for none) with an account.
 

@@ -15,7 +15,7 @@ from typing import Any
 from lab.sequence import dynamicrules, msi, wmi, wql, wqlrows
 from lab.sequence.asking import CIM as CIM
 from lab.sequence.asking import FILE, Asker, Asking, Expression, Rows
-from lab.sequence.conditions import Evaluation, compare
+from lab.sequence.conditions import OPERATORS, Evaluation, compare
 from lab.sequence.effects import Effect, FileFacts, Outcome
 from lab.sequence.model import Condition
 
@@ -213,17 +213,8 @@ ORDERS: dict[str, tuple[int, ...]] = {
     "greaterequal": (0, 1),
 }
 
-_REGISTRY_OPERATORS = {
-    "exists": "exists",
-    "notexists": "notExists",
-    "nonexists": "notExists",
-    "equals": "equals",
-    "notequals": "notEquals",
-    "less": "less",
-    "lessequal": "lessEqual",
-    "greater": "greater",
-    "greaterequal": "greaterEqual",
-}
+#: A registry expression does not know "like".
+_REGISTRY_OPERATORS = {key: name for key, name in OPERATORS.items() if "like" not in key}
 
 REGISTRY_OPERATORS = tuple(dict.fromkeys(_REGISTRY_OPERATORS.values()))
 

@@ -70,6 +70,7 @@ class NicFacts:
     gateways: tuple[str, ...] = ()
     dns: tuple[str, ...] = ()
     dhcp_server: str = ""
+    wireless: bool = False
 
 
 @dataclass(frozen=True)
@@ -107,5 +108,5 @@ class MachineFacts:
     disks: tuple[DiskFacts, ...] = ()
     nics: tuple[NicFacts, ...] = ()
     video: tuple[tuple[int, int], ...] = ()  # PCI vendor, device
-    battery: bool = False
+    battery: str = ""  # "" none, "mains" charging or full, "draining"
     tpm: str = ""  # "2.0", "1.2" or ""

@@ -6,10 +6,11 @@ whose child is not known stays what it is, and the run says what that means (``s
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 
 from lab.sequence.model import Group, Step, TaskSequence
+from lab.sequence.references import PACKAGE_ID
 
 SUBSEQUENCE = "SMS_TaskSequence_SubTasksequence"
 
@@ -25,6 +26,39 @@ class EndlessSequence(ValueError):
 def child_id(step: Step) -> str:
     """The package id of the sequence that a Run Task Sequence step runs."""
     return step.variable("TsPackageID").strip() or step.variable("OSDSubTasksequencePackageID").strip()
+
+
+def child_name(step: Step) -> str:
+    """The name of that sequence; observed: the package id may stand before it, with a comma."""
+    text = step.variable("TsName").strip() or step.variable("OSDSubTasksequenceTsName").strip()
+    before, comma, rest = text.partition(",")
+    return rest.strip() if comma and PACKAGE_ID.fullmatch(before.strip()) else text
+
+
+def found_in(
+    sequence: TaskSequence, known: Mapping[str, TaskSequence], offered: Collection[TaskSequence]
+) -> dict[str, TaskSequence]:
+    """The children, and theirs, that are not ``known`` by their package id but ``offered``: by that id, else
+    by their name, when only one has it. Key: the id that the step says."""
+    by_id = {child.package_id.casefold(): child for child in offered if child.package_id}
+    by_name: dict[str, list[TaskSequence]] = {}
+    for child in offered:
+        by_name.setdefault(child.name.casefold(), []).append(child)
+    said = {key.casefold() for key in known}
+    found: dict[str, TaskSequence] = {}
+    waiting = [sequence, *known.values()]
+    while waiting:
+        for step in children_of(waiting.pop()):
+            key = child_id(step).casefold()
+            if key in said:
+                continue
+            named = by_name.get(child_name(step).casefold(), [])
+            chosen = by_id.get(key) or (named[0] if len(named) == 1 else None)
+            if chosen is not None:
+                said.add(key)
+                found[child_id(step)] = chosen
+                waiting.append(chosen)
+    return found
 
 
 def children_of(sequence: TaskSequence) -> Iterator[Step]:

@@ -69,10 +69,10 @@ def windows_settings(value: Callable[[str], str]) -> list[Setting]:
             specialize.append(Node(tag, value(name)))
     oobe = [Node("OOBE", children=(Node("HideEULAPage", "true"), Node("ProtectYourPC", "1")))]
     if value("OSDLocalAdminPassword") and value("OSDRandomAdminPassword").casefold() != "true":
-        hidden = f"{value('OSDLocalAdminPassword')}AdministratorPassword".encode("utf-16-le")
+        hidden = hidden_password(value("OSDLocalAdminPassword"))
         password = Node(
             "AdministratorPassword",
-            children=(Node("Value", base64.b64encode(hidden).decode("ascii")), Node("PlainText", "false")),
+            children=(Node("Value", hidden), Node("PlainText", "false")),
         )
         oobe.append(Node("UserAccounts", children=(password,)))
     settings = [
@@ -356,3 +356,8 @@ def escape(text: str) -> str:
     for character, entity in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ('"', "&quot;")):
         text = text.replace(character, entity)
     return text
+
+
+def hidden_password(password: str) -> str:
+    """The administrator's password as an answer file hides it (documented): no secret, only unreadable."""
+    return base64.b64encode(f"{password}AdministratorPassword".encode("utf-16-le")).decode("ascii")

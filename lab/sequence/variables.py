@@ -21,7 +21,7 @@ MASK = "***"
 _USER_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,255}")
 _ANY_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,255}")
 _REFERENCE = re.compile(r"%([A-Za-z_][A-Za-z0-9_-]{0,255})%")
-_SECRET_NAME = re.compile(r"password|productkey|bitlockerpin|^_smstsreserved|^_osd\w*account")
+_SECRET_NAME = re.compile(r"password|productkey|bitlockerpin|startupkey|^_smstsreserved|^_osd\w*account")
 
 
 class VariableRefused(ValueError):

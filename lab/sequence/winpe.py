@@ -6,6 +6,8 @@ the MiniNT key and PEFirmwareType tell PE and firmware; the rest is what a PE of
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from typing import Any
 
 from lab.sequence.machinefacts import MachineFacts, SystemFacts
@@ -32,6 +34,8 @@ FILES = frozenset(
         "windows\\system32\\wpeutil.exe", "windows\\system32\\xcopy.exe",
     }
 )  # fmt: skip
+
+_LANGUAGE = re.compile(r"[0-9A-Fa-f]{4,8}")
 
 Keys = dict[str, dict[str, list[Any]]]
 
@@ -112,12 +116,20 @@ def _text(**values: str) -> dict[str, list[Any]]:
     return {name: ["REG_SZ", value] for name, value in values.items()}
 
 
-def installed(current_version: dict[str, Any], product_type: str, computer_name: str) -> SystemFacts:
-    """The system that runs, from its ``Windows NT\\CurrentVersion`` (value name -> data) and ProductOptions.
+#: Keys of a Windows that say what it is, as ``installed`` wants them.
+CURRENT_VERSION = "HKLM\\SOFTWARE\\Microsoft\\Windows NT\\CurrentVersion"
+CONTROL = "HKLM\\SYSTEM\\ControlSet001\\Control"
 
-    ``product_type``: WinNT, LanmanNT or ServerNT.
-    """
-    values = {name.casefold(): data for name, data in current_version.items()}
+
+def installed(values_of: Callable[[str], dict[str, list[Any]] | None]) -> SystemFacts:
+    """The system that runs, from its registry. ``values_of`` a key: name -> [type, data], or None."""
+
+    def read(key: str) -> dict[str, Any]:
+        return {name.casefold(): value[1] for name, value in (values_of(key) or {}).items()}
+
+    values = read(CURRENT_VERSION)
+    kind = str(read(f"{CONTROL}\\ProductOptions").get("producttype") or "")
+    language = str(read(f"{CONTROL}\\Nls\\Language").get("installlanguage") or "")
 
     def text(name: str) -> str:
         return str(values.get(name.casefold()) or "")
@@ -130,9 +142,10 @@ def installed(current_version: dict[str, Any], product_type: str, computer_name:
         caption=f"Microsoft {product}" if product.startswith("Windows") else product,
         version=f"{major}.{minor}.{build}" if major else f"{text('CurrentVersion')}.{build}",
         build=build,
-        product_type={"lanmannt": 2, "servernt": 3}.get(product_type.casefold(), 1),
+        product_type={"lanmannt": 2, "servernt": 3}.get(kind.casefold(), 1),
         sku=_SKUS.get(text("EditionID").casefold(), 0),
-        computer_name=computer_name,
+        language=int(language, 16) if _LANGUAGE.fullmatch(language) else 0x409,
+        computer_name=str(read(f"{CONTROL}\\ComputerName\\ComputerName").get("computername") or ""),
         drive="C:",
         owner=text("RegisteredOwner"),
         organization=text("RegisteredOrganization"),

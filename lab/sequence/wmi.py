@@ -104,6 +104,7 @@ NAMESPACES: dict[str, dict[str, Builder]] = {
     ),
     "root\\cimv2\\security\\microsofttpm": _folded({"Win32_Tpm": wmihardware.tpm}),
     "root\\cimv2\\security\\microsoftvolumeencryption": _folded({"Win32_EncryptableVolume": wmisystem.none}),
+    "root\\standardcimv2": _folded({"MSFT_NetAdapter": wmihardware.net_adapters}),
     "root\\microsoft\\windows\\storage": _folded(
         {"MSFT_Disk": wmisystem.msft_disks, "MSFT_PhysicalDisk": wmisystem.physical_disks}
     ),

@@ -176,8 +176,9 @@ def memory(machine: MachineFacts) -> list[Row]:
 
 
 def battery(machine: MachineFacts) -> list[Row]:
-    row = {"Name": "Battery", "DeviceID": "Battery 0", "BatteryStatus": 2, "EstimatedChargeRemaining": 100}
-    return [row] if machine.battery else []
+    status = 1 if machine.battery == "draining" else 2
+    row = {"Name": "Battery", "DeviceID": "Battery 0", "BatteryStatus": status}
+    return [{**row, "EstimatedChargeRemaining": 100}] if machine.battery else []
 
 
 def tpm(machine: MachineFacts) -> list[Row]:
@@ -229,6 +230,21 @@ def adapters(machine: MachineFacts) -> list[Row]:
             "PNPDeviceID": _pnp(nic.vendor, nic.device),
         }
         for index, nic in enumerate(machine.nics)
+    ]
+
+
+def net_adapters(machine: MachineFacts) -> list[Row]:
+    """Of the namespace StandardCimv2, which knows the medium; 9: native 802.11, 14: 802.3."""
+    return [
+        {
+            "InterfaceDescription": row["Name"],
+            "Name": row["NetConnectionID"],
+            "PermanentAddress": nic.mac.upper().replace(":", ""),
+            "NdisPhysicalMedium": 9 if nic.wireless else 14,
+            "MediaConnectState": 1 if nic.addresses else 2,
+            "Virtual": False,
+        }
+        for row, nic in zip(adapters(machine), machine.nics, strict=True)
     ]
 
 

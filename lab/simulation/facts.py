@@ -25,8 +25,6 @@ _PROCESSOR = "Intel Core i7 9xx (Nehalem Class Core i7)"
 #: MHz, as QEMU's SMBIOS has it.
 _CLOCK = 2000
 _WOW64 = "Windows\\SysWOW64"
-_CURRENT_VERSION = "HKLM\\SOFTWARE\\Microsoft\\Windows NT\\CurrentVersion"
-_CONTROL = "HKLM\\SYSTEM\\ControlSet001\\Control"
 
 
 class ModelFacts:
@@ -145,13 +143,7 @@ class ModelFacts:
         if self._machine.in_winpe:
             return winpe.system(self._name())
         stored = self._stored()
-
-        def data(key: str) -> dict[str, Any]:
-            return {name: value[1] for name, value in (registrykeys.find(stored, key) or {}).items()}
-
-        name = data(f"{_CONTROL}\\ComputerName\\ComputerName").get("ComputerName", "")
-        kind = data(f"{_CONTROL}\\ProductOptions").get("ProductType", "")
-        return winpe.installed(data(_CURRENT_VERSION), str(kind), str(name))
+        return winpe.installed(lambda key: registrykeys.find(stored, key))
 
 
 def _used(volume: Volume) -> int:

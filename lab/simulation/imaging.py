@@ -1,6 +1,6 @@
 """What the simulator does for the effects of ``lab.sequence.effects_imaging``, on the modelled machine.
 
-``HANDLERS`` has one function for each effect: (effect, machine, site) -> outcome.
+``HANDLERS`` has one function for each effect: (effect, bench) -> outcome.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from typing import Any
 from lab.guest.catalogue import match_drivers
 from lab.sequence import effects_imaging as effects
 from lab.sequence.effects import Effect, Outcome
+from lab.simulation.bench import Bench
 from lab.simulation.disks import Blob, Content, Files, Growing, Volume, resolve
-from lab.simulation.machine import Machine
-from lab.simulation.site import ModelSite, SimImage
+from lab.simulation.site import SimImage
 
 FILE_NOT_FOUND = 0x80070002
 PATH_NOT_FOUND = 0x80070003
@@ -27,8 +27,8 @@ _NIC_IDS = {
 _DISK_IDS = {"virtio": "PCI\\VEN_1AF4&DEV_1042", "sata": "PCI\\VEN_8086&DEV_2922"}
 
 
-def list_images(effect: effects.ListImages, machine: Machine, _: ModelSite) -> Outcome:
-    place = machine.locate(effect.image)
+def list_images(effect: effects.ListImages, bench: Bench) -> Outcome:
+    place = bench.machine.locate(effect.image)
     content = place[0].get(place[1]) if place else None
     if content is None:
         return _modelled(FILE_NOT_FOUND, f"there is no file {effect.image}")
@@ -45,7 +45,8 @@ def _edition(image: SimImage) -> str:
     return str(values.get("EditionID", ("", ""))[1])
 
 
-def capture_image(effect: effects.CaptureImage, machine: Machine, site: ModelSite) -> Outcome:
+def capture_image(effect: effects.CaptureImage, bench: Bench) -> Outcome:
+    machine, site = bench.machine, bench.site
     place = machine.locate(effect.destination)
     if place is None:
         return _modelled(PATH_NOT_FOUND, f"there is no drive {effect.destination[:2]}")
@@ -83,7 +84,8 @@ def _captured(volume: Volume, name: str, exclude: tuple[str, ...], architecture:
     )
 
 
-def copy_tree(effect: effects.CopyTree, machine: Machine, site: ModelSite) -> Outcome:
+def copy_tree(effect: effects.CopyTree, bench: Bench) -> Outcome:
+    machine, site = bench.machine, bench.site
     source, target = machine.locate(effect.source), machine.locate(effect.destination)
     if source is None or not (source[1] == "" or source[0].is_folder(source[1])):
         return _modelled(PATH_NOT_FOUND, f"there is no folder {effect.source}")
@@ -113,17 +115,17 @@ def _inside(files: Files, folder: str) -> list[tuple[str, Content]]:
     return [(path, content) for path, content in files.items() if content is not None]
 
 
-def remove_files(effect: effects.RemoveFiles, machine: Machine, _: ModelSite) -> Outcome:
+def remove_files(effect: effects.RemoveFiles, bench: Bench) -> Outcome:
     for path in effect.paths:
-        place = machine.locate(path)
+        place = bench.machine.locate(path)
         if place is None:
             return _modelled(PATH_NOT_FOUND, f"there is no drive {path[:2]}")
         place[0].remove(place[1])
     return _modelled()
 
 
-def read_registry(effect: effects.ReadHive, machine: Machine, _: ModelSite) -> Outcome:
-    volume = machine.letters.get(effect.volume.upper())
+def read_hive(effect: effects.ReadHive, bench: Bench) -> Outcome:
+    volume = bench.machine.letters.get(effect.volume.upper())
     key = resolve(effect.key)
     if volume is None or not volume.has_hive(key):
         return _modelled(FILE_NOT_FOUND, f"there is no hive for {effect.key} on {effect.volume}")
@@ -137,7 +139,8 @@ def read_registry(effect: effects.ReadHive, machine: Machine, _: ModelSite) -> O
     return _modelled(value={"values": values, "keys": sorted(names.values(), key=str.casefold)})
 
 
-def find_drivers(effect: effects.FindDrivers, machine: Machine, site: ModelSite) -> Outcome:
+def find_drivers(effect: effects.FindDrivers, bench: Bench) -> Outcome:
+    machine, site = bench.machine, bench.site
     ids = [_NIC_IDS[nic.model] for nic in machine.spec.nics] + [
         _DISK_IDS[disk.bus] for disk in machine.spec.disks
     ]
@@ -145,16 +148,16 @@ def find_drivers(effect: effects.FindDrivers, machine: Machine, site: ModelSite)
     return _modelled(value={"drivers": found})
 
 
-def intend(effect: effects.Intent, _: Machine, __: ModelSite) -> Outcome:
+def intend(effect: effects.Intent, bench: Bench) -> Outcome:
     return _modelled(message=f"intent only: {effect.action}")
 
 
-HANDLERS: Mapping[type[Effect], Callable[[Any, Machine, ModelSite], Outcome]] = {
+HANDLERS: Mapping[type[Effect], Callable[[Any, Bench], Outcome]] = {
     effects.ListImages: list_images,
     effects.CaptureImage: capture_image,
     effects.CopyTree: copy_tree,
     effects.RemoveFiles: remove_files,
-    effects.ReadHive: read_registry,
+    effects.ReadHive: read_hive,
     effects.FindDrivers: find_drivers,
     effects.Intent: intend,
 }

@@ -7,16 +7,14 @@ Shares no code with the performer of LabPE, so that comparing the two says somet
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from lab.clock import VirtualClock
 from lab.errors import LabFault
-from lab.guest.doubles import Double
-from lab.guest.place import Place
 from lab.sequence import effects
 from lab.sequence.effects import Effect, Outcome
-from lab.simulation import imaging
+from lab.simulation import imaging, software
+from lab.simulation.bench import PATH_NOT_FOUND, Bench
 from lab.simulation.disks import Blob, Content, Files, Growing
 from lab.simulation.facts import ModelFacts
 from lab.simulation.machine import (
@@ -29,16 +27,12 @@ from lab.simulation.machine import (
     LOADER_SOURCE,
     STAGED_PLACE,
     Entry,
-    Machine,
     join,
 )
-from lab.simulation.site import ModelSite, SimFile, SimImage
-from lab.simulation.software import ModelSoftware
+from lab.simulation.site import SimFile, SimImage
 
 FILE_NOT_FOUND = 0x80070002
-PATH_NOT_FOUND = 0x80070003
 INVALID_PARAMETER = 0x80070057
-INVALID_NAME = 0x8007007B
 NO_LOCATION = 0x80040102
 HASH_MISMATCH = 0x80091007
 
@@ -47,7 +41,6 @@ LOG_BEFORE_DISK = "X:\\Windows\\temp\\smstslog"
 LOG_OF_CLIENT = "C:\\Windows\\CCM\\Logs\\smstslog"
 
 _HIVE_NAMES = ("SYSTEM", "SOFTWARE", "SAM", "SECURITY")
-_ILLEGAL = frozenset('<>:"|?*')
 
 #: Plausible seconds that an effect takes, besides what its own data tell.
 SECONDS = {
@@ -63,29 +56,15 @@ SECONDS = {
 
 
 class ModelPerformer:
-    """Performs effects on ``machine``. ``phase`` is told the phases of a machine's life; ``name`` gives the
-    machine's own name, ``wall`` UTC seconds since 1970; ``policy`` is what the site told the machine."""
+    """Performs effects on the bench's machine."""
 
-    def __init__(
-        self,
-        machine: Machine,
-        site: ModelSite,
-        clock: VirtualClock,
-        *,
-        doubles: Sequence[Double],
-        place: Place,
-        name: Callable[[], str],
-        phase: Callable[[str], None],
-        wall: Callable[[], float] = lambda: 0.0,
-        policy: Mapping[str, Any] | None = None,
-    ) -> None:
-        self._machine = machine
-        self._site = site
-        self._clock = clock
-        self._name = name
-        self._phase = phase
-        self._facts = ModelFacts(machine, site.site, name, wall)
-        self._software = ModelSoftware(machine, site, clock, policy or {}, doubles, place, self._write)
+    def __init__(self, bench: Bench) -> None:
+        self._bench = bench
+        self._machine = bench.machine
+        self._site = bench.site
+        self._clock = bench.clock
+        self._phase = bench.phase
+        self._facts = ModelFacts(bench.machine, bench.site.site, bench.name, bench.wall)
 
     def perform(self, effect: Effect) -> Outcome:
         """Carry one effect out. Raises LabFault."""
@@ -93,8 +72,6 @@ class ModelPerformer:
         match effect:
             case effects.GatherFacts():
                 return self._gather_facts()
-            case effects.RunCommand():
-                return self._software.answer(effect)
             case effects.PartitionDisk():
                 return self._partition(effect)
             case effects.DownloadContent():
@@ -106,7 +83,7 @@ class ModelPerformer:
             case effects.StageBootImage():
                 return self._stage(effect)
             case effects.WriteFile():
-                return _modelled(*self._write(effect.path, effect.text))
+                return _modelled(*self._bench.write(effect.path, effect.text))
             case effects.ReadFile():
                 return self._read(effect)
             case effects.SetRegistry():
@@ -123,10 +100,10 @@ class ModelPerformer:
                 return self._facts.read_registry(effect)
             case effects.FileFacts():
                 return self._facts.look_at(effect)
-            case _:
-                if handler := imaging.HANDLERS.get(type(effect)):
-                    return handler(effect, self._machine, self._site)
-                return self._software.perform(effect)
+        handler = software.HANDLERS.get(type(effect)) or imaging.HANDLERS.get(type(effect))
+        if handler is None:
+            raise LabFault(f"the simulator cannot perform {effect.kind}")
+        return handler(effect, self._bench)
 
     def _gather_facts(self) -> Outcome:
         machine = self._machine
@@ -140,7 +117,7 @@ class ModelPerformer:
             value={
                 "in_winpe": machine.in_winpe,
                 "uefi": spec.firmware == "uefi",
-                "machine_name": self._name(),
+                "machine_name": self._bench.name(),
                 "mac": spec.nics[0].mac.lower() if spec.nics else "",
                 "uuid": spec.uuid.lower(),
                 "architecture": {"x86_64": "x64", "aarch64": "arm64", "i686": "x86"}[spec.architecture],
@@ -297,16 +274,6 @@ class ModelPerformer:
         system.files.put(STAGED_PLACE, images[0])
         self._machine.next_start = Entry(system.disk, system.partition, STAGED_PLACE)
         return _modelled()
-
-    def _write(self, path: str, text: str) -> tuple[int, str]:
-        """Code and message of writing a text file."""
-        if _ILLEGAL & set(path[2:]):
-            return INVALID_NAME, f"'{path}' is not a legal file name"
-        place = self._machine.locate(path)
-        if place is None or not place[1]:
-            return PATH_NOT_FOUND, f"there is no drive {path[:2]}"
-        place[0].put(place[1], text.encode())
-        return 0, ""
 
     def _read(self, effect: effects.ReadFile) -> Outcome:
         place = self._machine.locate(effect.path)

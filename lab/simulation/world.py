@@ -21,6 +21,7 @@ from lab.hypervisor.protocol import MachineSpec
 from lab.sequence.effects import Effect, Finished, Restart
 from lab.sequence.model import TaskSequence
 from lab.simulation import windows
+from lab.simulation.bench import Bench
 from lab.simulation.disks import final_state
 from lab.simulation.machine import Machine
 from lab.simulation.outcome import SimulatedRun as SimulatedRun
@@ -302,9 +303,10 @@ class World:
         log = ModelLog(machine, LOG_BEFORE_DISK if machine.in_winpe else "")
         store = ModelStore(machine, machine.data_path() if saved else "")
         performer = ModelPerformer(
-            machine, self._site, self._clock,
-            doubles=self._doubles, place=place, name=self._name, phase=self._announce, wall=self._wall,
-            policy=self._policy,
+            Bench(
+                machine, self._site, self._clock, self._name, self._announce, self._wall,
+                doubles=self._doubles, place=place, policy=self._policy,
+            )
         )  # fmt: skip
         self._announce("step")
         ports = (performer, store, self._emit, self._clock, f"start-{self._starts}")

@@ -106,6 +106,21 @@ def contents(
     return tuple(found[key] for key in sorted(found))
 
 
+def of_applications(
+    identifiers: Iterable[str], others: Mapping[str, bytes], files: Sequence[Path]
+) -> tuple[Content, ...]:
+    """The files of applications' deployment types, as far as they lie beside the export (the manifest's guid
+    with or without ``Content_`` before it: guess)."""
+    folders = _folders(others)
+    found = []
+    for identifier in dict.fromkeys(identifiers):
+        guid = identifier.casefold().removeprefix("content_")
+        place = _beside(files, folders.get(identifier.casefold()) or folders.get(guid, ""), identifier)
+        if place:
+            found.append(Content(identifier, "application", place="Manifest.xml", files=place))
+    return tuple(found)
+
+
 def _parsed(data: bytes | str) -> Document | None:
     try:
         return read_document(data, "") if data else None

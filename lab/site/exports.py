@@ -12,17 +12,19 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from lab.errors import InputError, Problem, UsageError
 from lab.sequence import codec
 from lab.sequence.model import TaskSequence
+from lab.sequence.nested import found_in
 from lab.sequence.xmlbuild import document_of
 from lab.sequence.xmlformat import Export, Found, export_of, read_export
 from lab.sequence.xmltree import MAX_BYTES
 from lab.sequence.xmlwrite import FORMAT, document_from_json
-from lab.site.contents import Content, Member, contents
+from lab.site.contents import Content, Member, contents, of_applications
+from lab.site.software import Software, software_of
 
 #: Of one zip: members, and bytes of XML read from it.
 MAX_MEMBERS = 20_000
@@ -37,11 +39,18 @@ _BROKEN = (
 
 @dataclass(frozen=True)
 class ExportFile:
-    """What a file holds. ``exports``: each document with its sequences; ``content``: what its site needs."""
+    """What a file holds. ``exports``: each document with its sequences; ``content``: what its site needs;
+    ``software``: programs and applications."""
 
     path: Path
     exports: tuple[Export, ...]
     content: tuple[Content, ...]
+    software: Software = field(default_factory=Software)
+
+    @property
+    def library(self) -> dict[str, Path]:
+        """Package id -> its content beside the export."""
+        return {item.id.upper(): Path(item.files) for item in self.content if item.files}
 
     @property
     def found(self) -> tuple[tuple[Export, Found], ...]:
@@ -66,6 +75,17 @@ class ExportFile:
             f"{self.path} holds {len(every)} sequences" + (f" of the name '{name}'" if wanted else ""),
             hint=f"say which by --name, with its name or package id: {known}",
         )
+
+    def start(self, name: str = "") -> TaskSequence:
+        """The sequence that a run starts with: as ``choose``, but without a name the only one that no other
+        of the export runs. Raises UsageError."""
+        every = [found.sequence for _, found in self.found]
+        if not name.strip() and len(every) > 1:
+            run = [(one, child) for one in every for child in found_in(one, {}, every).values()]
+            tops = [one for one in every if not any(child is one and by is not one for by, child in run)]
+            if len(tops) == 1:
+                return tops[0]
+        return self.choose(name)[1].sequence
 
 
 def label(sequence: TaskSequence) -> str:
@@ -92,6 +112,11 @@ def read_file(path: Path) -> ExportFile:
     else:
         export = read_export(data, str(path))
     return ExportFile(path, (export,), contents([Member("", _SEQUENCES, "", export)], {}, ()))
+
+
+def is_export_folder(path: Path) -> bool:
+    """Whether a folder is a console export taken apart."""
+    return (path / _SEQUENCES).is_dir()
 
 
 def _wrong(path: str, message: str, hint: str = "") -> InputError:
@@ -148,7 +173,10 @@ def _console(path: Path, members: Iterator[tuple[str, bytes]]) -> ExportFile:
             str(path), "holds no task sequence", f"a console export has {_SEQUENCES}/<package>/object.xml"
         )
     files = path.with_name(f"{path.stem if path.is_file() else path.name}_files")
-    return ExportFile(path, exports, contents(objects, others, _listing(files)))
+    software = software_of([*(item.text for item in objects if item.export is None), *others.values()])
+    beside = _listing(files)
+    listed = (*contents(objects, others, beside), *of_applications(software.contents, others, beside))
+    return ExportFile(path, exports, listed, software)
 
 
 def _listing(folder: Path) -> tuple[Path, ...]:

@@ -11,6 +11,7 @@ import pytest
 
 from lab.clock import VirtualClock
 from lab.guest import images, imaging
+from lab.guest.bench import Bench
 from lab.guest.runner import Ran, SystemRunner
 from lab.guest.volumes import Disk, Volume, Volumes
 from lab.sequence.effects import ApplyImage
@@ -53,7 +54,7 @@ def volumes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Volumes:
 
 
 def test_two_volumes_become_two_images_that_can_be_applied(volumes: Volumes, tmp_path: Path) -> None:
-    bench = imaging.Bench(volumes._runner, volumes, lambda: "")
+    bench = Bench("pe", {}, volumes._runner, volumes, VirtualClock())
     effect = CaptureImage("E:\\out\\ref.wim", ("C:", "D:"), ("c", "d"), "a text", {"CREATOR": "lab"})
     captured = imaging.capture_image(effect, bench)
     assert captured.ok and captured.value["images"] == 2, captured

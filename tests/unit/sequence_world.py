@@ -9,7 +9,9 @@ from typing import Any
 
 from lab.sequence import effects as fx
 from lab.sequence import effects_software as sfx
+from lab.sequence import wmi
 from lab.sequence.engine import advance, next_effect, start
+from lab.sequence.machinefacts import MachineFacts
 from lab.sequence.model import Condition, Group, Step, StepVariable, TaskSequence
 from lab.sequence.state import ExecutionState
 
@@ -39,7 +41,7 @@ class World:
     staged: bool = False
     comes_back_in_pe: bool = False
     policy: dict[str, dict[str, Any]] = field(default_factory=dict)
-    inventory: dict[str, Any] = field(default_factory=dict)
+    machine: MachineFacts = field(default_factory=MachineFacts)
     scripts: dict[str, Any] = field(default_factory=dict)
     shares: dict[str, int] = field(default_factory=dict)
 
@@ -77,8 +79,10 @@ class World:
             if effect.name not in section:
                 return fx.Outcome(0x80040104)
             return fx.Outcome(value={"found": section[effect.name]})
-        if isinstance(effect, sfx.GatherInventory):
-            return fx.Outcome(value=dict(self.inventory))
+        if isinstance(effect, fx.QueryWmi):
+            return fx.Outcome(
+                value={"instances": wmi.instances(self.machine, effect.namespace, effect.class_name)}
+            )
         if isinstance(effect, sfx.RunScript | sfx.AnswerStep):
             return self.answer(getattr(effect, "name", "") or getattr(effect, "step", ""))
         if isinstance(effect, sfx.ConnectFolder):

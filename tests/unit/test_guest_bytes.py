@@ -68,7 +68,8 @@ def test_a_boot_entry_keeps_its_number_and_goes_first() -> None:
 
 def test_a_key_is_found_in_its_hive() -> None:
     assert hive.locate("HKLM\\SYSTEM\\CurrentControlSet\\Control") == ("SYSTEM", ("ControlSet001", "Control"))
-    for key in ("HKCU\\Software", "HKLM\\HARDWARE\\X", "HKLM"):
+    assert hive.locate("HKCU\\Environment") == ("DEFAULT", ("Environment",)), "of Local System"
+    for key in ("HKU\\S-1-5-21\\Software", "HKLM\\HARDWARE\\X", "HKLM", "HKLM\\SYSTEM\\a\ncommit"):
         with pytest.raises(ValueError):
             hive.locate(key)
 

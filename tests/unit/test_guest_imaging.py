@@ -69,13 +69,15 @@ def test_a_capture_reads_the_unmounted_volume_and_leaves_the_sequences_data_out(
     assert outcome.code == 0x80004005 and failed.volumes.volumes["C:"].mounted, "mounted again in any case"
 
 
-def test_a_capture_that_does_not_fit_into_memory_says_so(tmp_path: Path) -> None:
+def test_a_capture_that_does_not_fit_into_memory_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     machine = Rig(tmp_path, Recorder())
     (machine.mount_c() / "big").write_bytes(bytes(4096))
     (tmp_path / "meminfo").write_text("MemAvailable: 1 kB\n")
-    bench = imaging.Bench(machine.runner, machine.volumes, lambda: "", meminfo=str(tmp_path / "meminfo"))
+    monkeypatch.setattr(imaging, "MEMINFO", str(tmp_path / "meminfo"))
     effect = fx.CaptureImage("\\\\s\\x\\a.wim", ("C:",), ("c",))
-    assert imaging.capture_image(effect, bench).code == 0x80070008
+    assert machine.pe.perform(effect).code == 0x80070008
 
 
 def test_a_tree_is_copied_without_what_is_skipped(tmp_path: Path) -> None:

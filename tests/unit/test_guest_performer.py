@@ -13,6 +13,7 @@ import pytest
 from lab.clock import VirtualClock
 from lab.errors import LabFault
 from lab.guest import content, gpt, http, images
+from lab.guest.bench import Bench
 from lab.guest.doubles import Double
 from lab.guest.labpe import LabPe
 from lab.guest.place import Place
@@ -66,9 +67,10 @@ class Rig:
             runner, self.clock, self.drives, root=str(root), sys=str(root / "sys"), dev=str(root / "dev"),
             mounts=str(root / "mounts"),
         )  # fmt: skip
-        self.pe = LabPe(
+        self.bench = Bench(
             "pe", IDENTITY, runner, self.volumes, self.clock, doubles=doubles, place=Place(3, "Run it")
         )
+        self.pe = LabPe(self.bench)
 
     def mount_c(self) -> Path:
         [disk] = self.volumes.disks()
@@ -292,7 +294,7 @@ def test_a_connection_that_breaks_is_the_distribution_points_fault(tmp_path: Pat
 def test_a_file_name_cannot_leave_its_package(rig: Callable[..., Rig]) -> None:
     machine = rig()
     machine.mount_c()
-    machine.pe._contents = package("../../../Windows/evil")
+    machine.bench.policy = {"contents": package("../../../Windows/evil")}
     assert machine.pe.perform(DOWNLOAD).code == 0x8007007B
 
 
@@ -331,7 +333,7 @@ def test_registry_values_are_merged_into_the_hive(rig: Callable[..., Rig]) -> No
     )
     missing = effects.SetRegistry("C:", "HKLM\\SOFTWARE\\X", {})
     assert machine.pe.perform(missing).code == 0x80070002
-    assert machine.pe.perform(effects.SetRegistry("C:", "HKCU\\X", {})).code == 0x80070057
+    assert machine.pe.perform(effects.SetRegistry("C:", "HKU\\S-1-5-21\\X", {})).code == 0x80070057
     # Each line of hivexsh's input is a command: a name must not become one.
     ran = len(machine.runner.programs)
     for odd in (

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from lab.clock import VirtualClock
 from lab.errors import LabFault
-from lab.guest import inventory
 from lab.guest.doubles import Double, UnansweredScript, UnansweredStep, suggestion
 from lab.guest.labpe import LabPe
-from lab.guest.place import Place
 from lab.guest.runner import Ran
 from lab.sequence import effects_software as asked
-from tests.unit.test_guest_performer import IDENTITY, Recorder, Rig
+from tests.unit.test_guest_performer import Recorder, Rig
 
 POLICY = {
     "packages": {"LAB00005": {"name": "Tools"}},
@@ -27,10 +26,7 @@ def guest(tmp_path: Path, *doubles: Double, phase: str = "os", **answers: Ran) -
     rig = Rig(tmp_path, Recorder(**answers))
     # What is mounted: the folder c is drive C:.
     rig.drives["C:"] = str(tmp_path / "c")
-    made = LabPe(
-        phase, IDENTITY, rig.runner, rig.volumes, rig.clock,
-        doubles=doubles, place=Place(3, "Run it"), policy=POLICY,
-    )  # fmt: skip
+    made = LabPe(replace(rig.bench, phase=phase, doubles=doubles, policy=POLICY))
     return made, rig
 
 
@@ -79,44 +75,6 @@ def test_a_share_answers_as_the_scenario_says(tmp_path: Path) -> None:
     ]
     assert [made.perform(effect).code for effect in connect] == [0, 0x8007052E, 0x80070035]
     assert made.perform(asked.InstallUpdate("KB1")).code == 3010
-
-
-def test_the_inventory_is_read_from_the_machine(tmp_path: Path) -> None:
-    _, rig = guest(tmp_path)
-    sys, proc = tmp_path / "sys", tmp_path / "proc"
-    for path, text in {
-        "sys/class/dmi/id/sys_vendor": "QEMU\n",
-        "sys/class/dmi/id/product_name": "Standard PC\n",
-        "sys/class/dmi/id/chassis_asset_tag": "A-1\n",
-        "sys/class/net/eth0/address": "52:54:00:aa:bb:cc\n",
-        "sys/class/net/lo/address": "00:00:00:00:00:00\n",
-        "proc/meminfo": "MemTotal:  1048576 kB\n",
-        "proc/cpuinfo": "processor : 0\ncpu MHz\t\t: 2494.140\n",
-    }.items():
-        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / path).write_text(text)
-    (sys / "class/net/eth0/device").mkdir()
-    registry = {
-        inventory.CURRENT_VERSION: {
-            "CurrentMajorVersionNumber": ["REG_DWORD", 10], "CurrentMinorVersionNumber": ["REG_DWORD", 0],
-            "CurrentBuild": ["REG_SZ", "19045"],
-        },
-        inventory.LANGUAGE: {"InstallLanguage": ["REG_SZ", "0409"]},
-        inventory.PRODUCT: {"ProductType": ["REG_SZ", "ServerNT"]},
-    }  # fmt: skip
-    rig.volumes.scan()
-    found = inventory.inventory(
-        "os", IDENTITY, rig.volumes, registry.get,
-        sys=str(sys), proc=str(proc), lease={"ip": "10.0.0.5", "router": "10.0.0.1 10.0.0.2"},
-    )  # fmt: skip
-    wanted = {
-        "make": "QEMU", "model": "Standard PC", "asset_tag": "A-1", "mac_addresses": ["52:54:00:AA:BB:CC"],
-        "ip_addresses": ["10.0.0.5"], "default_gateways": ["10.0.0.1", "10.0.0.2"], "memory": 1024,
-        "processor_speed": 2494, "os_version": "10.0.19045", "os_language": "1033", "os_type": "SERVER",
-        "network": True, "wired": True, "ac_power": True, "tpm_enabled": False,
-    }  # fmt: skip
-    assert {name: found[name] for name in wanted} == wanted
-    assert found["free_disk"] == 8  # nothing is formatted: the disk's own size
 
 
 def test_a_pause_is_the_clocks(tmp_path: Path) -> None:

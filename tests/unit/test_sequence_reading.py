@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import replace
 from xml.etree import ElementTree
 
@@ -383,3 +384,22 @@ def test_a_wrong_document_in_json_is_bad_input(change: dict[str, object]) -> Non
     good = document_to_json(read_export(INNER.encode(), "x").document)
     with pytest.raises(InputError):
         export_of(document_from_json({**good, **change}, "x.json"), "x.json")
+
+
+def test_reading_takes_time_in_proportion_to_the_size() -> None:
+    step = (
+        '<step type="SMS_TaskSequence_RunCommandLineAction" name="s"><action>smsswd.exe /run: a</action>'
+        '<defaultVarList><variable name="A" property="A">b</variable></defaultVarList></step>'
+    )
+
+    def seconds(steps: int) -> float:
+        data = f'<sequence version="3.10">{step * steps}</sequence>'.encode()
+        taken = []
+        for _ in range(3):
+            begin = time.process_time()
+            read_export(data, "x")
+            taken.append(time.process_time() - begin)
+        return min(taken)
+
+    # Eight times the size: in proportion it is 8, quadratic it would be 64.
+    assert seconds(4000) < 24 * seconds(500)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,16 +12,28 @@ import pytest
 from lab.sequence import effects as fx
 from lab.sequence import effects_software as sfx
 from lab.sequence.engine import variables_of
+from lab.sequence.machinefacts import (
+    DiskFacts,
+    MachineFacts,
+    NicFacts,
+    PartitionFacts,
+    Smbios,
+    SystemFacts,
+)
 from lab.sequence.model import Step, StepVariable
 from tests.unit.sequence_world import Told, World, command, fields, run, sequence, set_variable
 
-INVENTORY = {
-    "make": "Contoso", "model": "Desk 400 G5", "serial_number": "SN-7", "asset_tag": "A1", "uuid": "AB-CD",
-    "mac_addresses": ["52:54:00:00:00:01"], "ip_addresses": ["10.0.0.5"], "default_gateways": ["10.0.0.1"],
-    "memory": 2048, "processor_speed": 2000, "free_disk": 30000, "architecture": "x64",
-    "os_type": "CLIENT", "os_version": "10.0.19045", "os_language": "1033", "client_version": "5.0",
-    "ac_power": True, "network": True, "wired": True, "uefi": True,
-}  # fmt: skip
+MACHINE = MachineFacts(
+    Smbios("Contoso", "Desk 400 G5", serial="SN-7", asset_tag="A1", uuid="AB-CD"),
+    SystemFacts(False, version="10.0.19045", drive="C:"),
+    memory=(2048 << 20,),
+    processors=("CPU",),
+    clock=2000,
+    disks=(DiskFacts(0, 40000 << 20, "GPT", partitions=(
+        PartitionFacts(1, "Primary", 0, 40000 << 20, "NTFS", letter="C:", free=30000 << 20),
+    )),),
+    nics=(NicFacts("52:54:00:00:00:01", addresses=(("10.0.0.5", "255.0.0.0"),), gateways=("10.0.0.1",)),),
+)  # fmt: skip
 
 
 def step(kind: str, name: str = "it", hidden: dict[str, str] | None = None, **values: str) -> Step:
@@ -48,7 +61,7 @@ def script(text: str = "exit 0", **more: str) -> Step:
 
 
 def full_os(**more: Any) -> World:
-    return World(in_winpe=False, volumes={"C:": {"disk": 0, "partition": 3}}, inventory=INVENTORY, **more)
+    return World(in_winpe=False, volumes={"C:": {"disk": 0, "partition": 3}}, machine=MACHINE, **more)
 
 
 def test_a_script_of_the_step_is_written_and_run_with_its_output_in_a_variable() -> None:
@@ -157,6 +170,29 @@ def test_every_readiness_check_is_made_before_the_step_fails() -> None:
     wanted = {"MEMORY": "0", "SPEED": "1", "DISK": "0", "OSTYPE": "1", "UEFI": "1"}
     assert {name: known[f"_TS_CR{name}"] for name in wanted} == wanted
     assert "_TS_CRWIRED" not in known
+
+
+@pytest.mark.parametrize(
+    ("check", "output", "met", "unmet"),
+    [
+        ("PowerState", "ACPOWER", replace(MACHINE, battery="mains"), replace(MACHINE, battery="draining")),
+        ("NetworkConnected", "NETWORK", MACHINE, replace(MACHINE, nics=())),
+        ("NetworkWired", "WIRED", MACHINE, replace(MACHINE, nics=(replace(MACHINE.nics[0], wireless=True),))),
+        ("TPMEnabled", "TPMENABLED", replace(MACHINE, tpm="2.0"), MACHINE),
+        ("OSType", "OSTYPE", MACHINE, replace(MACHINE, system=replace(MACHINE.system, product_type=3))),
+        (
+            "MinOSVersion",
+            "MINOSVER",
+            MACHINE,
+            replace(MACHINE, system=replace(MACHINE.system, version="6.1")),
+        ),
+    ],
+)
+def test_a_check_asks_the_machine(check: str, output: str, met: MachineFacts, unmet: MachineFacts) -> None:
+    item = step("PrestartCheck", **{f"OSDCheck{check}": "true", "OSDMinOSVersion": "10.0"})
+    for machine, code in ((met, "1"), (unmet, "0")):
+        told = only(item, World(in_winpe=False, machine=machine))
+        assert variables_of(told.state)[f"_TS_CR{output}"] == code
 
 
 # network

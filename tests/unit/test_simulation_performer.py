@@ -10,10 +10,14 @@ import pytest
 
 from lab.clock import VirtualClock
 from lab.errors import LabFault
+from lab.guest import imaging as guest_imaging
+from lab.guest import software as guest_software
 from lab.guest.doubles import Double
 from lab.guest.place import Place
 from lab.hypervisor.protocol import DiskSpec, MachineSpec, NicSpec
+from lab.sequence import effects_imaging, effects_software
 from lab.sequence.effects import (
+    KINDS,
     ApplyImage,
     CleanUp,
     DownloadContent,
@@ -29,6 +33,8 @@ from lab.sequence.effects import (
     StageBootImage,
     WriteFile,
 )
+from lab.simulation import imaging, software
+from lab.simulation.bench import Bench
 from lab.simulation.disks import Blob, final_state
 from lab.simulation.machine import Machine
 from lab.simulation.performer import ModelPerformer
@@ -70,10 +76,11 @@ class World:
         self.timeline = Timeline(self.clock)
         self.machine = Machine.blank(spec)
         self.site = ModelSite(SimSite(), CONTENTS, machine="PC-1", timeline=self.timeline, clock=self.clock)
-        self.performer = ModelPerformer(
-            self.machine, self.site, self.clock, doubles=doubles, place=Place(3, "A step"),
-            name=lambda: "PC-1", phase=lambda name: None,
+        bench = Bench(
+            self.machine, self.site, self.clock, lambda: "PC-1", lambda name: None,
+            doubles=doubles, place=Place(3, "A step"),
         )  # fmt: skip
+        self.performer = ModelPerformer(bench)
 
     def do(self, effect: Effect) -> Outcome:
         outcome = self.performer.perform(effect)
@@ -274,3 +281,12 @@ def test_a_bios_machine_starts_what_stands_on_its_active_partition() -> None:
     assert world.do(StageBootImage("LAB00002", "C:\\p")).code == 0x80070002
     world.do(DownloadContent("LAB00002", "C:\\p"))
     assert world.do(StageBootImage("LAB00002", "C:\\p")).code == 0x80070003
+
+
+def test_both_performers_know_every_effect_of_every_family() -> None:
+    for family in (effects_software, effects_imaging):
+        kinds = {kind for kind in KINDS.values() if kind.__module__ == family.__name__}
+        assert len(kinds) > 5
+        guests = guest_software.HANDLERS.keys() | guest_imaging.HANDLERS.keys()
+        models = software.HANDLERS.keys() | imaging.HANDLERS.keys()
+        assert kinds <= guests and kinds <= models

@@ -4,18 +4,20 @@ Engine room: pure. A rule is JSON of one of these shapes; all rules of a list mu
 ``{"file": path, "version": "1.2", "operator": "greaterEqual"}``, ``{"folder": path}``,
 ``{"registry": key, "value": name, "data": text, "operator": "equals"}``, ``{"product": "{GUID}"}``,
 ``{"memory": MiB}``, ``{"disk": MB}``, ``{"architecture": "x64"}``, ``{"variable": name, "value": text}``.
+``"view": 32`` beside a file, folder or registry key: as a 32-bit program sees it (documented: a clause may be
+associated with a 32-bit application on 64-bit systems; it is not by default).
 """
 
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Mapping
-from typing import Any
+from typing import Any, Literal
 
 from lab.sequence.conditions import OPERATORS, compare
 from lab.sequence.context import StepContext
 from lab.sequence.effects import Effect, FileFacts, Outcome, ReadRegistry
-from lab.sequence.effects_software import GatherInventory
-from lab.sequence.steps.readiness import dotted
+from lab.sequence.expressions import ORDERS, version_order
+from lab.sequence.inventory import Inventory
 
 Answer = Generator[Effect, Outcome, bool]
 
@@ -38,16 +40,18 @@ def all_hold(context: StepContext, rules: Iterable[Mapping[str, Any]]) -> Answer
 def holds(context: StepContext, rule: Mapping[str, Any]) -> Answer:
     """Whether one rule holds now. A rule of an unknown shape does not."""
     operator = OPERATORS.get(str(rule.get("operator") or "").casefold(), "")
+    view: Literal[32, 64] = 32 if rule.get("view") == 32 else 64
     if "file" in rule or "folder" in rule:
         path = context.expand(str(rule.get("file") or rule.get("folder")))
-        outcome = yield FileFacts(path)
+        outcome = yield FileFacts(path, view)
         if not outcome.ok or outcome.value.get("kind") != ("folder" if "folder" in rule else "file"):
             return False
         wanted = str(rule.get("version") or "")
         have = str(outcome.value.get("version") or "")
-        return not wanted or ordered(dotted(have), operator or "greaterEqual", dotted(wanted))
+        accepts = ORDERS.get((operator or "greaterEqual").casefold(), ())
+        return not wanted or version_order(have, wanted) in accepts
     if "registry" in rule:
-        outcome = yield ReadRegistry(context.expand(str(rule["registry"])))
+        outcome = yield ReadRegistry(context.expand(str(rule["registry"])), view)
         return outcome.ok and _registry(outcome.value.get("values") or {}, rule, operator)
     if "product" in rule:
         for root in _UNINSTALL:
@@ -58,13 +62,13 @@ def holds(context: StepContext, rule: Mapping[str, Any]) -> Answer:
     if "variable" in rule:
         value = context.variables.value(str(rule["variable"]))
         return compare(value, operator or "equals", context.expand(str(rule.get("value") or "")))
-    outcome = yield GatherInventory()
-    facts = outcome.value
+    inventory = Inventory(context)
     if "memory" in rule:
-        return float(facts.get("memory") or 0) >= float(rule["memory"])
+        return bool((yield from inventory.memory()) >= float(rule["memory"]))
     if "disk" in rule:
-        return float(facts.get("free_disk") or 0) >= float(rule["disk"])
-    return str(rule.get("architecture") or "?").casefold() == str(facts.get("architecture") or "").casefold()
+        return bool((yield from inventory.free_disk()) >= float(rule["disk"]))
+    have = yield from inventory.architecture()
+    return str(rule.get("architecture") or "?").casefold() == str(have)
 
 
 def _registry(values: Mapping[str, Any], rule: Mapping[str, Any], operator: str) -> bool:
@@ -75,17 +79,3 @@ def _registry(values: Mapping[str, Any], rule: Mapping[str, Any], operator: str)
     if found is None or rule.get("data") is None:
         return found is not None
     return compare(str(found[1]), operator or "equals", str(rule["data"]))
-
-
-def ordered(left: tuple[int, ...], operator: str, right: tuple[int, ...]) -> bool:
-    """Compare two versions by one of the canonical operators; missing fields count 0."""
-    most = max(len(left), len(right))
-    left, right = left + (0,) * (most - len(left)), right + (0,) * (most - len(right))
-    return {
-        "equals": left == right,
-        "notEquals": left != right,
-        "less": left < right,
-        "lessEqual": left <= right,
-        "greater": left > right,
-        "greaterEqual": left >= right,
-    }.get(operator, False)

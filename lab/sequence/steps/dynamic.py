@@ -3,33 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from lab.errors import InputError
-from lab.sequence.conditions import evaluate, matches
+from lab.sequence import expressions
 from lab.sequence.context import Behaviour, StepContext
-from lab.sequence.effects_software import GatherInventory
+from lab.sequence.dynamicrules import machine_variables
 from lab.sequence.model import Condition
 from lab.sequence.steptype import Field
 
 DYNAMIC_FIELDS = (Field("OSDSetDynamicVariablesRules"),)
 INVALID_DATA = 0x8007000D
-
-#: Read-only variables that only this step sets (documented), and what of the inventory is in them.
-_FACTS = {
-    "_SMSTSMake": "make",
-    "_SMSTSModel": "model",
-    "_SMSTSMacAddresses": "mac_addresses",
-    "_SMSTSIPAddresses": "ip_addresses",
-    "_SMSTSSerialNumber": "serial_number",
-    "_SMSTSAssetTag": "asset_tag",
-    "_SMSTSUUID": "uuid",
-    "_SMSTSDefaultGateways": "default_gateways",
-}
-#: The values of a computer rule and what they are compared with; one that is given and equal is enough.
-_COMPUTER = {
-    "assettag": "asset_tag", "uuid": "uuid", "serialnumber": "serial_number", "macaddress": "mac_addresses",
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -71,7 +54,7 @@ def read_rules(text: str) -> tuple[Rule, ...]:
                         DynamicVariable(
                             item.attributes["Name"],
                             item.text,
-                            item.attributes.get("IsSecret", "").casefold() == "true",
+                            item.attributes.get("IsSecret", "").strip().casefold() in ("true", "1"),
                         )
                         for item in part.children
                         if item.attributes.get("Name")
@@ -91,14 +74,10 @@ def set_dynamic_variables(context: StepContext) -> Behaviour:
     except InputError as error:
         text = error.problems[0].message if error.problems else str(error)
         return context.fail(f"The step's rules cannot be read: {text}", INVALID_DATA)
-    outcome = yield GatherInventory()
-    if not outcome.ok:
-        return context.fail("The machine could not be looked at", outcome.code)
-    for name, key in _FACTS.items():
-        fact = outcome.value.get(key) or ""
-        context.set(name, ",".join(map(str, fact)) if isinstance(fact, list) else str(fact))
+    for name, value in (yield from machine_variables(context)).items():
+        context.set(name, value)
     for number, rule in enumerate(rules, 1):
-        if rule.condition is not None and not _holds(context, rule.condition, outcome.value):
+        if not (yield from expressions.holds(rule.condition, context)):
             context.record(f"Rule {number} does not hold", file="setdynamicvariables.cpp:200")
             continue
         context.record(f"Rule {number} holds", file="setdynamicvariables.cpp:200")
@@ -108,47 +87,3 @@ def set_dynamic_variables(context: StepContext) -> Behaviour:
             if code:
                 return code
     return 0
-
-
-def _holds(context: StepContext, condition: Condition, facts: dict[str, Any]) -> bool:
-    if condition.kind == "and":
-        return all(_holds(context, operand, facts) for operand in condition.operands)
-    if condition.kind == "or":
-        return not condition.operands or any(
-            _holds(context, operand, facts) for operand in condition.operands
-        )
-    if condition.kind == "not":
-        return not any(_holds(context, operand, facts) for operand in condition.operands)
-    kind = condition.kind.casefold()
-    if "makemodel" in kind:
-        return all(
-            matches(
-                str(facts.get(key) or "").casefold(), context.expand(condition.value(name, "*")).casefold()
-            )
-            for name, key in (("Make", "make"), ("Model", "model"))
-        )
-    if "computercondition" in kind:
-        return _one_is_the_same(context, condition, facts, _COMPUTER)
-    if "location" in kind or "gateway" in kind:
-        names = {name.casefold(): "default_gateways" for name, _ in condition.values}
-        return _one_is_the_same(context, condition, facts, names)
-    return evaluate(
-        condition, context.lookup, context.expand, lambda text, type, file: context.record(text, type, file)
-    )
-
-
-def _one_is_the_same(
-    context: StepContext, condition: Condition, facts: dict[str, Any], keys: dict[str, str]
-) -> bool:
-    """Values that are left out ask for nothing; of the others one that fits is enough (documented)."""
-    for name, wanted in condition.values:
-        fact = facts.get(keys.get(name.casefold(), "")) or ""
-        have = {_plain(str(item)) for item in (fact if isinstance(fact, list) else [fact])}
-        if wanted.strip() and _plain(context.expand(wanted)) in have:
-            return True
-    return False
-
-
-def _plain(text: str) -> str:
-    """Addresses are written with colons, dashes or neither; case does not count."""
-    return text.strip().casefold().replace("-", "").replace(":", "").strip("{}")

@@ -6,81 +6,74 @@ from collections.abc import Callable
 from typing import Any
 
 from lab.sequence.context import Behaviour, StepContext
-from lab.sequence.effects_software import GatherInventory
+from lab.sequence.expressions import version_order
+from lab.sequence.inventory import Asked, Inventory
 from lab.sequence.steptype import Field
 
 #: ERROR_RESOURCE_NOT_FOUND: what a machine that is not ready gives (documented).
 NOT_READY = 4316
 
-Inventory = dict[str, Any]
-Holds = Callable[[Inventory, str], bool]
+#: What the machine has, what is wished -> whether that is enough.
+Enough = Callable[[Any, str], bool]
 
 
-def _number(text: str) -> float:
+def _least(have: int, wanted: str) -> bool:
     try:
-        return float(text.strip() or 0)
+        return have >= float(wanted.strip() or 0)
     except ValueError:
-        return float("inf")  # a wish that is no number is never met
+        return False  # a wish that is no number is never met
 
 
-def dotted(version: str) -> tuple[int, ...]:
-    """A version's numeric fields; what is no number counts 0."""
-    return tuple(int(part) if part.isascii() and part.isdigit() else 0 for part in version.strip().split("."))
+def _same(have: str, wanted: str) -> bool:
+    return have.casefold() == wanted.strip().casefold()
 
 
-def _least(key: str) -> Holds:
-    return lambda facts, wanted: float(facts.get(key) or 0) >= _number(wanted)
+def _is(have: bool, wanted: str) -> bool:
+    return have
 
 
-def _same(key: str) -> Holds:
-    return lambda facts, wanted: str(facts.get(key) or "").casefold() == wanted.strip().casefold()
+def _architecture(have: str, wanted: str) -> bool:
+    bits = {"x64": "64", "x86": "32", "arm64": "arm64"}[have]
+    return wanted.casefold().replace("-bit", "").replace("bit", "").strip() in (bits, have)
 
 
-def _is(key: str) -> Holds:
-    return lambda facts, wanted: bool(facts.get(key))
+def _at_least(have: str, wanted: str) -> bool:
+    return version_order(have, wanted or "0") in (0, 1)
 
 
-def _architecture(facts: Inventory, wanted: str) -> bool:
-    bits = {"x64": "64", "x86": "32", "arm64": "arm64"}[str(facts.get("architecture") or "x64")]
-    text = wanted.casefold().replace("-bit", "").replace("bit", "").strip()
-    return text in (bits, str(facts.get("architecture")))
+def _at_most(have: str, wanted: str) -> bool:
+    return version_order(have, wanted or "0") in (0, -1)
 
 
-def _version(key: str, most: bool = False) -> Holds:
-    def holds(facts: Inventory, wanted: str) -> bool:
-        have = dotted(str(facts.get(key) or "0"))
-        return have <= dotted(wanted) if most else have >= dotted(wanted)
-
-    return holds
+def _one_of(have: str, wanted: str) -> bool:
+    return have in wanted.replace(";", ",").replace(" ", "").split(",")
 
 
-def _language(facts: Inventory, wanted: str) -> bool:
-    return str(facts.get("os_language") or "") in wanted.replace(";", ",").replace(" ", "").split(",")
-
-
-#: switch, its default, the wish's variable and default, the output, what must hold.
-_CHECKS: tuple[tuple[str, str, str, str, str, Holds], ...] = (
-    ("OSDCheckMemory", "true", "OSDMemory", "512", "MEMORY", _least("memory")),
-    ("OSDCheckProcessorSpeed", "true", "OSDProcessorSpeed", "800", "SPEED", _least("processor_speed")),
-    ("OSDCheckFreeDiskSpace", "true", "OSDFreeDiskSpace", "25000", "DISK", _least("free_disk")),
-    ("OSDCheckOSType", "true", "OSDOSType", "CLIENT", "OSTYPE", _same("os_type")),
-    ("OSDCheckOSArchitecture", "false", "OSDOSArchitecture", "64", "ARCHITECTURE", _architecture),
-    ("OSDCheckMinOSVersion", "false", "OSDMinOSVersion", "", "MINOSVER", _version("os_version")),
-    ("OSDCheckMaxOSVersion", "false", "OSDMaxOSVersion", "", "MAXOSVER", _version("os_version", most=True)),
+#: switch, its default, the wish's variable and default, the output, the question, when it is enough.
+_CHECKS: tuple[tuple[str, str, str, str, str, Callable[[Inventory], Asked], Enough], ...] = (
+    ("OSDCheckMemory", "true", "OSDMemory", "512", "MEMORY", Inventory.memory, _least),
+    ("OSDCheckProcessorSpeed", "true", "OSDProcessorSpeed", "800", "SPEED", Inventory.processor_speed,
+     _least),
+    ("OSDCheckFreeDiskSpace", "true", "OSDFreeDiskSpace", "25000", "DISK", Inventory.free_disk, _least),
+    ("OSDCheckOSType", "true", "OSDOSType", "CLIENT", "OSTYPE", Inventory.os_type, _same),
+    ("OSDCheckOSArchitecture", "false", "OSDOSArchitecture", "64", "ARCHITECTURE", Inventory.architecture,
+     _architecture),
+    ("OSDCheckMinOSVersion", "false", "OSDMinOSVersion", "", "MINOSVER", Inventory.os_version, _at_least),
+    ("OSDCheckMaxOSVersion", "false", "OSDMaxOSVersion", "", "MAXOSVER", Inventory.os_version, _at_most),
     ("OSDCheckCMClientMinVersion", "false", "OSDCMClientMinVersion", "", "CLIENTMINVER",
-     _version("client_version")),
-    ("OSDCheckOSLanguageID", "false", "OSDOSLanguageID", "", "OSLANGUAGE", _language),
-    ("OSDCheckPowerState", "false", "", "", "ACPOWER", _is("ac_power")),
-    ("OSDCheckNetworkConnected", "false", "", "", "NETWORK", _is("network")),
-    ("OSDCheckNetworkWired", "false", "", "", "WIRED", _is("wired")),
-    ("OSDCheckDeviceUEFI", "false", "", "", "UEFI", _is("uefi")),
-    ("OSDCheckTPMEnabled", "false", "", "", "TPMENABLED", _is("tpm_enabled")),
-    ("OSDCheckTPMActivated", "false", "", "", "TPMACTIVATED", _is("tpm_activated")),
+     Inventory.client_version, _at_least),
+    ("OSDCheckOSLanguageID", "false", "OSDOSLanguageID", "", "OSLANGUAGE", Inventory.os_language, _one_of),
+    ("OSDCheckPowerState", "false", "", "", "ACPOWER", Inventory.ac_power, _is),
+    ("OSDCheckNetworkConnected", "false", "", "", "NETWORK", Inventory.network, _is),
+    ("OSDCheckNetworkWired", "false", "", "", "WIRED", Inventory.wired, _is),
+    ("OSDCheckDeviceUEFI", "false", "", "", "UEFI", Inventory.uefi, _is),
+    ("OSDCheckTPMEnabled", "false", "", "", "TPMENABLED", Inventory.tpm_enabled, _is),
+    ("OSDCheckTPMActivated", "false", "", "", "TPMACTIVATED", Inventory.tpm_activated, _is),
 )  # fmt: skip
 
 READINESS_FIELDS = tuple(
     field
-    for switch, default, wish, wanted, _, _ in _CHECKS
+    for switch, default, wish, wanted, *_ in _CHECKS
     for field in (Field(switch, default), *([Field(wish, wanted)] if wish else []))
 )
 
@@ -88,16 +81,13 @@ READINESS_FIELDS = tuple(
 def check_readiness(context: StepContext) -> Behaviour:
     """Make all checks, set the ``_TS_CR*`` variables (1 passed, 0 failed, none: not checked)."""
     context.record("==============================[ OSDPrestartCheck.exe ]==============================")
-    outcome = yield GatherInventory()
-    if not outcome.ok:
-        return context.fail("The machine could not be looked at", outcome.code)
-    failed = False
-    for switch, default, wish, wanted, output, holds in _CHECKS:
+    inventory, failed = Inventory(context), False
+    for switch, default, wish, wanted, output, question, enough in _CHECKS:
         if context.value(switch, default).strip().casefold() != "true":
             context.set(f"_TS_CR{output}", "")
             continue
         wished = context.value(wish, wanted) if wish else "true"
-        passed = holds(outcome.value, wished)
+        passed = enough((yield from question(inventory)), wished)
         failed |= not passed
         context.set(f"_TS_CR{output}", "1" if passed else "0")
         text = f"{switch} ({wished}): {'passed' if passed else 'failed'}"
