@@ -20,6 +20,7 @@ from rich.text import Text
 
 from lab.clock import SystemClock
 from lab.commands.code import code
+from lab.commands.compare import compare
 from lab.commands.log import log
 from lab.commands.replay import replay_
 from lab.commands.rules import rules
@@ -244,7 +245,7 @@ def _within(
         yield known[item]
 
 
-for group in (sequence_group, log, replay_, code, rules):
+for group in (sequence_group, log, replay_, code, rules, compare):
     osdlab.add_command(group)
 
 

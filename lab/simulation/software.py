@@ -26,8 +26,7 @@ FILE_NOT_FOUND = 0x80070002
 TIMED_OUT = 0x800705B4
 CONNECTIONS_FULL = 0x80070055
 
-#: What QEMU's machines say of themselves, by firmware chipset (q35), and a processor like the lab's.
-MAKE, MODEL = "QEMU", "Standard PC (Q35 + ICH9, 2009)"
+#: Megahertz of a processor like the lab's.
 PROCESSOR_SPEED = 2000
 
 
@@ -114,10 +113,10 @@ class ModelSoftware:
         site = self._site.site
         disks = [disk.size for disk in machine.disks]
         return {
-            "make": MAKE,
-            "model": MODEL,
+            "make": spec.smbios.manufacturer,
+            "model": spec.smbios.product,
             "serial_number": spec.serial_number,
-            "asset_tag": "",
+            "asset_tag": spec.smbios.asset_tag,
             "uuid": spec.uuid.upper(),
             "mac_addresses": [nic.mac.upper() for nic in spec.nics],
             "ip_addresses": [site.client] if spec.nics else [],
