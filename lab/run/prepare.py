@@ -65,8 +65,9 @@ def identity(scenario: str, index: int = 0) -> tuple[str, str]:
 
 def read_checked_sequence(loaded: LoadedScenario) -> TaskSequence:
     """The scenario's sequence. Raises InputError with everything wrong in it, or asked of it."""
-    read = read_file(loaded.sequence_path).choose(loaded.scenario.sequence_name)[1].sequence
-    sequence = complete(loaded, read)
+    file = read_file(loaded.sequence_path)
+    chosen = file.choose(loaded.scenario.sequence_name)[1].sequence
+    sequence = complete(loaded, chosen, (found.sequence for _, found in file.found))
     problems = [*validate(sequence), *check_steps(loaded, sequence)]
     if problems:
         raise InputError(problems)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -60,14 +61,22 @@ def _application(name: str, application: Application) -> dict[str, Any]:
     }
 
 
-def complete(loaded: LoadedScenario, sequence: TaskSequence) -> TaskSequence:
+def complete(
+    loaded: LoadedScenario, sequence: TaskSequence, beside: Iterable[TaskSequence] = ()
+) -> TaskSequence:
     """The sequence with its children in their places, and the steps marked that doubles answer.
 
+    ``beside``: the sequences of the same export; one of them is the child where the scenario says nothing.
     Raises InputError for a child that cannot be read, runs itself, or of which the scenario says nothing.
     """
     patterns = [double.step for double in loaded.scenario.doubles if double.step]
     problems: list[Problem] = []
-    children: dict[str, TaskSequence] = {}
+    said = {package.upper() for package in loaded.scenario.children}
+    children = {
+        other.package_id: double_steps(other, patterns)
+        for other in beside
+        if other.package_id and other.package_id.upper() not in said
+    }
     for package, child in loaded.scenario.children.items():
         if isinstance(child, Child):
             read = _child(loaded, package, child, problems)
@@ -80,7 +89,6 @@ def complete(loaded: LoadedScenario, sequence: TaskSequence) -> TaskSequence:
     except EndlessSequence as error:
         place = sequence.position
         raise InputError([Problem(place.path, place.line, place.column, str(error))]) from error
-    said = {package.upper() for package in loaded.scenario.children}
     for step in children_of(whole):
         if child_id(step).upper() not in said:
             problems.append(_unknown_child(child_id(step), step.name, step.position))
