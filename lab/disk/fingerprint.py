@@ -68,8 +68,9 @@ _FILES = {
         f"{place}\\{name}": _BUILT
         for place, names in {
             "*:\\windows\\boot\\pcat": ("bootmgr", "bootmgr.img"),
-            "system:": ("bootmgr",),
-            "system:\\boot": ("bootmgr.img", "ldlinux.*", "labpe.*"),
+            # The active volume is Windows' own where there is but one.
+            **{volume: ("bootmgr",) for volume in ("system:", "c:")},
+            **{f"{volume}\\boot": ("bootmgr.img", "ldlinux.*", "labpe.*") for volume in ("system:", "c:")},
         }.items()
         for name in names
     },

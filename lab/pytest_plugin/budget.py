@@ -26,6 +26,8 @@ from lab.settings import Settings
 _KEY = "osdlab_budget"
 #: The worker whose choice the front prints; all choose the same.
 _TELLS = "gw0"
+#: The fixtures that make machines: a test that asks for one starts some, marked or not.
+_FIXTURES = frozenset({"lab", "lab_module", "run"})
 #: Seconds that a run may end after the budget: collecting takes some, and a time told is never exact.
 _GRACE = 60.0
 
@@ -128,7 +130,8 @@ def _unit(item: pytest.Item) -> str:
     others."""
     if isinstance(item, RunItem):
         return item.nodeid.rpartition("::")[0]
-    return item.nodeid.partition("::")[0] if item.get_closest_marker("vm") else ""
+    machines = item.get_closest_marker("vm") or _FIXTURES.intersection(getattr(item, "fixturenames", ()))
+    return item.nodeid.partition("::")[0] if machines else ""
 
 
 def _candidates(units: dict[pytest.Item, str]) -> dict[str, Candidate]:
