@@ -1,4 +1,4 @@
-"""BIOS machines start from their own disk; that the simulator tells the same, the matrix shows (--against-sim)."""
+"""BIOS machines start from their own disk. That the simulator tells the same is shown by the matrix."""
 
 from __future__ import annotations
 
