@@ -20,6 +20,7 @@ from rich.text import Text
 
 from lab.clock import SystemClock
 from lab.commands.code import code
+from lab.commands.compare import compare
 from lab.commands.log import log
 from lab.commands.replay import replay_
 from lab.commands.rules import rules
@@ -85,6 +86,8 @@ def osdlab(context: click.Context) -> None:
               help="With --sequence: reference-image, boot-image, client, missing, or a path.")  # fmt: skip
 @click.option("--variable", multiple=True, metavar="NAME=VALUE",
               help="With --sequence: a variable of the device, before the first step.")  # fmt: skip
+@click.option("--doubles", metavar="FILE", type=click.Path(path_type=Path, exists=True, dir_okay=False),
+              help="With --sequence: YAML with 'doubles:' as in a scenario.")  # fmt: skip
 @click.option("--variant", metavar="TEXT", default="",
               help="Of scenarios with a matrix, only the runs whose name has this in it.")  # fmt: skip
 @click.option("--fidelity", type=click.Choice(["vm", "sim"]), default="vm", show_default=True,
@@ -103,6 +106,7 @@ def run(
     machine: str | None,
     content: tuple[str, ...],
     variable: tuple[str, ...],
+    doubles: Path | None,
     variant: str,
     fidelity: Literal["vm", "sim"],
     keep: str,
@@ -113,8 +117,8 @@ def run(
     if keep == "always":
         settings = replace(settings, keep_disks=True)
     if sequence is None:
-        if machine or content or variable or name:
-            raise click.UsageError("--name, --machine, --content and --variable go with --sequence.")
+        if machine or content or variable or name or doubles:
+            raise click.UsageError("--name, --machine, --content, --variable, --doubles go with --sequence.")
         if not paths:
             raise click.UsageError("Say what to run: scenarios, or --sequence FILE --machine TEMPLATE.")
         scenarios = _chosen(load_scenarios(paths, templates=settings.vm_templates), variant)
@@ -124,7 +128,8 @@ def run(
         scenarios = [
             command_line_scenario(
                 sequence, machine, content=_pairs("--content", content),
-                variables=_pairs("--variable", variable), name=name or "", templates=settings.vm_templates,
+                variables=_pairs("--variable", variable), doubles=doubles, name=name or "",
+                templates=settings.vm_templates,
             )
         ]  # fmt: skip
     _check_all(scenarios)
@@ -245,7 +250,7 @@ def _within(
         yield known[item]
 
 
-for group in (sequence_group, log, replay_, code, rules):
+for group in (sequence_group, log, replay_, code, rules, compare):
     osdlab.add_command(group)
 
 

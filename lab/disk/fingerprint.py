@@ -60,20 +60,23 @@ _FILES = {
     "c:\\*\\smsts.log": _LOG,
     "*:\\smstslog\\smsts.log": _LOG,  # where the data path is on another volume
     "?:\\_smstasksequence\\tsenv.dat": _STATE,
-    "c:\\windows\\boot\\efi\\bootmgfw.efi": _BUILT,
-    "c:\\windows\\system32\\osdlab\\root.squashfs": _BUILT,
-    "c:\\windows\\system32\\osdlab\\setup.zip": _BUILT,
+    # On any volume: an image may be applied as data, too.
+    "*:\\windows\\boot\\efi\\bootmgfw.efi": _BUILT,
+    "*:\\windows\\system32\\osdlab\\root.squashfs": _BUILT,
+    "*:\\windows\\system32\\osdlab\\setup.zip": _BUILT,
     **{
         f"{place}\\{name}": _BUILT
         for place, names in {
-            "c:\\windows\\boot\\pcat": ("bootmgr", "bootmgr.img"),
-            "system:": ("bootmgr",),
-            "system:\\boot": ("bootmgr.img", "ldlinux.*", "labpe.*"),
+            "*:\\windows\\boot\\pcat": ("bootmgr", "bootmgr.img"),
+            # The active volume is Windows' own where there is but one.
+            **{volume: ("bootmgr",) for volume in ("system:", "c:")},
+            **{f"{volume}\\boot": ("bootmgr.img", "ldlinux.*", "labpe.*") for volume in ("system:", "c:")},
         }.items()
         for name in names
     },
     "efi:\\efi\\microsoft\\boot\\bootmgfw.efi": _BUILT,
     "efi:\\efi\\boot\\bootx64.efi": _BUILT,
+    "efi:\\efi\\osdlab\\labpe.efi": _BUILT,
     **{
         f"c:\\windows\\system32\\config\\{hive}": _HIVE
         for hive in ("system", "software", "sam", "security", "default")

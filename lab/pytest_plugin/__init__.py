@@ -41,6 +41,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="vm: scenarios run on real virtual machines (default); sim: in the simulator",
     )  # fmt: skip
     group.addoption(
+        "--against-sim", action="store_true",
+        help="each scenario that ran on real virtual machines runs in the simulator too, and an item of its "
+        "own says whether the two tell the same",
+    )  # fmt: skip
+    group.addoption(
         "--vm-budget", metavar="DURATION",
         help="of what starts real machines, as much as fits into this time ('25m'): the core always, the "
         "rest in turns by the checkout's number of commits; what is left out is named",

@@ -38,19 +38,25 @@ class Environment:
 def describe_verdict(config: pytest.Config, record: RunRecord, index: int) -> None:
     """Give the item that is being set up, of this expectation, the run's labels, and where it is to show them
     the steps and the evidence."""
-    result = _result(config)
+    result = describe_run(config, record)
     if result is None:
         return
-    result.labels = [
-        *(label for label in result.labels if label.name not in _ONE_OF_A_KIND),
-        *(Label(name, value) for name, value in labels(record)),
-    ]
-    result.parameters.extend(parameters(record))
     result.description = description(record, record.verdicts[index])
     if shows_evidence(record, index):
         folder, target = Path(record.folder), Path(config.option.allure_report_dir).absolute()
         result.steps.extend(story(read_events(folder)))
         result.attachments.extend(attachments(record.machines, folder, target))
+
+
+def describe_run(config: pytest.Config, record: RunRecord) -> TestResult | None:
+    """Give the item that is being set up the run's labels; its result, or None without allure-pytest."""
+    if (result := _result(config)) is not None:
+        result.labels = [
+            *(label for label in result.labels if label.name not in _ONE_OF_A_KIND),
+            *(Label(name, value) for name, value in labels(record)),
+        ]
+        result.parameters.extend(parameters(record))
+    return result
 
 
 def _result(config: pytest.Config) -> TestResult | None:

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from lab.errors import InputError
-from lab.pytest_plugin.items import ExpectationItem
+from lab.pytest_plugin.items import RunItem
 from lab.run.budget import USUAL, Candidate, Choice, choose, minutes
 from lab.run.slots import room_of_host
 from lab.run.turn import commit_count, host_factor
@@ -26,6 +26,8 @@ from lab.settings import Settings
 _KEY = "osdlab_budget"
 #: The worker whose choice the front prints; all choose the same.
 _TELLS = "gw0"
+#: The fixtures that make machines: a test that asks for one starts some, marked or not.
+_FIXTURES = frozenset({"lab", "lab_module", "run"})
 #: Seconds that a run may end after the budget: collecting takes some, and a time told is never exact.
 _GRACE = 60.0
 
@@ -126,16 +128,17 @@ def _facts(config: pytest.Config, text: str) -> dict[str, Any]:
 def _unit(item: pytest.Item) -> str:
     """What is chosen or left out as one: a scenario's run, or a file of tests with real machines; "" for
     others."""
-    if isinstance(item, ExpectationItem):
+    if isinstance(item, RunItem):
         return item.nodeid.rpartition("::")[0]
-    return item.nodeid.partition("::")[0] if item.get_closest_marker("vm") else ""
+    machines = item.get_closest_marker("vm") or _FIXTURES.intersection(getattr(item, "fixturenames", ()))
+    return item.nodeid.partition("::")[0] if machines else ""
 
 
 def _candidates(units: dict[pytest.Item, str]) -> dict[str, Candidate]:
     """A file of tests says ``pytest.mark.vm(takes="9m", core=True)``; the longest given is the file's."""
     found: dict[str, Candidate] = {}
     for item, name in units.items():
-        if isinstance(item, ExpectationItem):
+        if isinstance(item, RunItem):
             found[name] = item.run.candidate(name)
             continue
         known = found.get(name, Candidate(name, 0.0))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 from _pytest._code.code import ExceptionInfo, TerminalRepr
@@ -22,6 +22,7 @@ from lab.pytest_plugin import ExpectationFailed, LabBroke
 from lab.pytest_plugin.showing import status_line
 from lab.report.summary import render_fault, render_verdict
 from lab.run.budget import USUAL, Candidate
+from lab.run.compare import against_simulator
 from lab.run.doctor import lacking
 from lab.run.front import Fidelity, run_scenario
 from lab.run.prepare import read_checked_sequence
@@ -29,6 +30,9 @@ from lab.scenario.loader import LoadedScenario, load_scenarios
 from lab.settings import Settings
 
 _WIDTH = 100
+#: The item that holds a run against the simulator's, and how many differences it names.
+AGREEMENT = "the simulator tells the same"
+_MOST_TOLD = 40
 #: How tracebacks are shown; ours have none.
 _Style = Literal["long", "short", "line", "no", "native", "value", "auto"]
 
@@ -57,6 +61,8 @@ class ScenarioRun:
             yield ExpectationItem.from_parent(
                 parent, name=name, run=self, index=index, line=verdict.place.line
             )
+        if self._fidelity == "vm" and self._config.getoption("against_sim"):
+            yield AgreementItem.from_parent(parent, name=AGREEMENT, run=self, line=0)
 
     def record(self) -> RunRecord:
         """The run, done at the first call. What that raised is raised again by each later one."""
@@ -80,6 +86,10 @@ class ScenarioRun:
                 pytest.skip(f"this host cannot run it: {told}")
         with status_line(self._config) as follow:
             return run_scenario(self._loaded, self._settings, follow, fidelity=self._fidelity, say=print)
+
+    def disagreements(self) -> list[str]:
+        """In what the simulator's run of the scenario differs from this one."""
+        return against_simulator(Path(self.record().folder), self._loaded, self._settings)
 
     def candidate(self, name: str) -> Candidate:
         """What ``--vm-budget`` has to know of it."""
@@ -131,36 +141,26 @@ class Variant(_Told):
         yield from self._run.items(self)
 
 
-class ExpectationItem(pytest.Item):
-    """One expectation of a run; ``index``: its place among them, ``line``: its line in the file."""
+class RunItem(pytest.Item):
+    """Something that a scenario's run shows; ``line``: its line in the file, or 0."""
 
-    def __init__(self, *, run: ScenarioRun, index: int, line: int, **given: object) -> None:
+    def __init__(self, *, run: ScenarioRun, line: int, **given: object) -> None:
         super().__init__(**given)  # type: ignore[arg-type]
         self.run = run
-        self._index = index
         self._line = line
 
     def setup(self) -> None:
-        """Let the scenario run, unless it did. Raises LabBroke when this expectation cannot be judged."""
+        """Let the scenario run, unless it did. Raises LabBroke when the run says nothing."""
         record = self.run.record()
-        self._report(record)
+        if getattr(self.config.option, "allure_report_dir", None):
+            self._report(record)
         if record.error is not None:
             raise LabBroke(render_fault(record, width=_WIDTH))
-        verdict = record.verdicts[self._index]
-        if verdict.status == "no-evidence":
-            raise LabBroke(render_verdict(record, verdict, width=_WIDTH))
-
-    def runtest(self) -> None:
-        record = self.run.record()
-        verdict = record.verdicts[self._index]
-        if verdict.status != "held":
-            raise ExpectationFailed(render_verdict(record, verdict, width=_WIDTH))
 
     def _report(self, record: RunRecord) -> None:
-        if getattr(self.config.option, "allure_report_dir", None):
-            from lab.pytest_plugin.allure import describe_verdict
+        from lab.pytest_plugin.allure import describe_run
 
-            describe_verdict(self.config, record, self._index)
+        describe_run(self.config, record)
 
     def explain(self, excinfo: ExceptionInfo[BaseException], report: pytest.TestReport) -> None:
         """Tell Allure what the exception means; a bug of ours is none of the sequence's."""
@@ -175,3 +175,41 @@ class ExpectationItem(pytest.Item):
     def reportinfo(self) -> tuple[Path, int | None, str]:
         # pytest reads a last part that the item's id ends with as a dotted name; a clause is none.
         return self.path, self._line - 1 if self._line else None, f"{self.path.name}: {self.name}"
+
+
+class ExpectationItem(RunItem):
+    """One expectation of a run; ``index``: its place among them."""
+
+    def __init__(self, *, index: int, **given: Any) -> None:
+        super().__init__(**given)
+        self._index = index
+
+    def setup(self) -> None:
+        """As of any item. Raises LabBroke when this expectation cannot be judged, too."""
+        super().setup()
+        record = self.run.record()
+        verdict = record.verdicts[self._index]
+        if verdict.status == "no-evidence":
+            raise LabBroke(render_verdict(record, verdict, width=_WIDTH))
+
+    def runtest(self) -> None:
+        record = self.run.record()
+        verdict = record.verdicts[self._index]
+        if verdict.status != "held":
+            raise ExpectationFailed(render_verdict(record, verdict, width=_WIDTH))
+
+    def _report(self, record: RunRecord) -> None:
+        from lab.pytest_plugin.allure import describe_verdict
+
+        describe_verdict(self.config, record, self._index)
+
+
+class AgreementItem(RunItem):
+    """That the simulator's run of the scenario tells the same as the one on virtual machines."""
+
+    def runtest(self) -> None:
+        found = self.run.disagreements()
+        if found:
+            more = len(found) - _MOST_TOLD
+            told = [*found[:_MOST_TOLD], *([f"and {more} more"] if more > 0 else [])]
+            raise ExpectationFailed("\n".join(["virtual machine and simulator differ:", *told]))

@@ -116,7 +116,9 @@ def _told(loaded: LoadedScenario, command: Unanswered) -> LabFault:
 
 
 def _doubles(loaded: LoadedScenario, found: Sequence[Unanswered]) -> str:
-    """What to paste: the doubles, or, as a command line has no room for them, a whole scenario."""
+    """What to paste: the doubles, or, for a command line without any, a whole scenario."""
+    if loaded.arguments and loaded.scenario.doubles:
+        return "add these to the file of --doubles:\n" + suggestion(found)
     if not loaded.arguments:
         return "give the scenario these doubles:\n" + suggestion(found)
     name = f"{loaded.path.stem}.yaml"

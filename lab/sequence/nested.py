@@ -82,11 +82,13 @@ def expand(
 ) -> TaskSequence:
     """The sequence with the children's items in place of the steps that run them, as groups of their names.
 
-    ``children`` by package id, case does not count. Raises EndlessSequence.
+    ``children`` by package id, case does not count. What is in its place is no reference any more; what it
+    refers to is one. Raises EndlessSequence.
     """
     known = {key.casefold(): child for key, child in children.items()}
     above = path or (sequence.package_id or sequence.name,)
     references, variables = list(sequence.references), list(sequence.variables)
+    placed: set[str] = set()
 
     def items(given: tuple[Group | Step, ...]) -> tuple[Group | Step, ...]:
         return tuple(item(one) for one in given)
@@ -101,6 +103,7 @@ def expand(
         if child_id(one).casefold() in {name.casefold() for name in above}:
             raise EndlessSequence(way)
         whole = expand(child, children, path=way)
+        placed.add(child_id(one).casefold())
         references.extend(whole.references)
         variables.extend(whole.variables)
         return Group(
@@ -114,4 +117,5 @@ def expand(
         )
 
     children_ = items(sequence.children)
-    return replace(sequence, children=children_, references=tuple(references), variables=tuple(variables))
+    left = tuple(item for item in references if item.package.casefold() not in placed)
+    return replace(sequence, children=children_, references=left, variables=tuple(variables))

@@ -165,3 +165,39 @@ def test_the_samples_that_touch_images_and_user_state_hold_in_the_simulator(run:
     told = run(ROOT / "scenarios" / f"{name}.yaml")
     assert told.code == 0, told.out
     assert read_record(told.reports / "latest").verdicts
+
+
+COMMANDS = """<sequence version="3.10">
+<step type="SMS_TaskSequence_RunCommandLineAction" name="One"><action>one.exe /quiet</action></step>
+<step type="SMS_TaskSequence_RunCommandLineAction" name="Two"><action>two.exe</action></step></sequence>"""
+
+
+def test_doubles_come_from_a_file_and_what_is_missing_is_offered(run: Run, tmp_path: Path) -> None:
+    export, doubles = tmp_path / "my.xml", tmp_path / "doubles.yaml"
+    export.write_text(COMMANDS, encoding="utf-8")
+    doubles.write_text("doubles:\n  - command: one.exe*\n", encoding="utf-8")
+    words = ("--sequence", export, "--machine", "uefi-x64", "--doubles", doubles)
+    told = run(*words)
+    assert told.code == 4 and "add these to the file of --doubles" in told.out and "two.exe" in told.out
+    with doubles.open("a", encoding="utf-8") as file:
+        file.write("  - command: two.exe\n")
+    told = run(*words)
+    assert told.code == 0 and "2 doubled" in told.out
+    assert read_record(told.reports / "latest").arguments.endswith(f"--doubles {doubles}")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("doubles:\n  - comand: one.exe\n", "2:5: unknown key 'comand'"),
+        ("content: {}\n", "1:1: unknown key 'content'"),
+        ("- one\n", "1:1: has no doubles"),
+    ],
+)
+def test_a_wrong_file_of_doubles_is_told_with_its_place(
+    run: Run, export: Path, tmp_path: Path, text: str, said: str
+) -> None:
+    doubles = tmp_path / "doubles.yaml"
+    doubles.write_text(text, encoding="utf-8")
+    told = run("--sequence", export, "--machine", "uefi-x64", "--doubles", doubles)
+    assert told.code == 3 and said in told.err and str(doubles) in told.err

@@ -93,3 +93,12 @@ def test_wrong_use_is_told(run: Run) -> None:
         result = run(*arguments)
         assert result.ret == pytest.ExitCode.USAGE_ERROR
         result.stderr.fnmatch_lines([said])
+
+
+def test_a_file_whose_tests_make_machines_counts_without_a_mark(run: Run, pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(test_live="def test_it(lab): pass")
+    result = run("--vm-budget", "4m", "--collect-only", "-q", "scenarios/z.yaml", "test_live.py")
+    result.stdout.fnmatch_lines(
+        ["  left out  test_live.py  takes about 4 min: no room for it beside the core"]
+    )
+    result.stdout.no_fnmatch_line("*::test_it*")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -225,3 +226,35 @@ def test_allure_gets_steps_evidence_and_the_kinds_of_news(suite: Suite, pytester
     assert [row["name"] for row in json.loads((folder / "categories.json").read_text())][:2] == [
         "An expectation does not hold", "A bug of osdlab",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("differs", [False, True])
+def test_a_run_on_machines_can_be_held_against_the_simulator(
+    suite: Suite, monkeypatch: pytest.MonkeyPatch, differs: bool
+) -> None:
+    """The simulator stands in for the machine; where they are to differ, the sequence changes meanwhile."""
+    real = items.run_scenario
+
+    def on_machine(loaded: Any, settings: Any, follow: Any, **given: Any) -> Any:
+        record = real(loaded, settings, follow, **{**given, "fidelity": "sim"})
+        if differs:
+            path = suite.folder / "hello.xml"
+            path.write_text(path.read_text().replace("Hello=world", "Hello=moon"))
+        return record
+
+    monkeypatch.setattr(items, "lacking", lambda settings, firmware: [])
+    monkeypatch.setattr(items, "run_scenario", on_machine)
+    suite.write()
+    result = suite.run("scenarios", "--against-sim")
+    result.assert_outcomes(passed=2 if differs else 3, failed=int(differs))
+    if differs:
+        result.stdout.fnmatch_lines(
+            ["*the simulator tells the same*", "virtual machine and simulator differ:", "- *",
+             "variable/hello: 'world' / 'moon'"]
+        )  # fmt: skip
+    assert suite.runs() == 1  # the simulator's run is none of the reports
+
+
+def test_without_machines_there_is_nothing_to_hold_against_the_simulator(suite: Suite) -> None:
+    suite.write()
+    suite.run("scenarios", "--fidelity=sim", "--against-sim").assert_outcomes(passed=2)

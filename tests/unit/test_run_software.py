@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from lab.clock import VirtualClock
-from lab.errors import InputError
+from lab.errors import InputError, LabFault
 from lab.guest.doubles import Double
 from lab.hypervisor.protocol import DiskSpec, MachineSpec, NicSpec
-from lab.run.prepare import policy, read_checked_sequence
+from lab.run.prepare import check_content, policy, read_checked_sequence
 from lab.run.simulated import rehearse
 from lab.scenario.loader import LoadedScenario, load_scenarios
 from lab.sequence.doubled import double_steps
@@ -76,6 +76,32 @@ def test_a_child_must_be_given_or_said_to_be_missing(tmp_path: Path) -> None:
     assert "no.xml" in gone
     [endless] = problems(load(tmp_path, CHILD, "children: {LAB00020: {sequence: s.xml}}"))
     assert "runs itself" in endless
+
+
+def test_an_exports_own_sequences_are_its_children(tmp_path: Path) -> None:
+    """A console export of several: the child is found in it, its content is asked for, it is none itself."""
+    listed = "<referenceList>{}</referenceList>".format
+    parent = CHILD.replace("<subtask", listed('<reference package="LAB00020"/>') + "<subtask")
+    inner = f"""<sequence version="3.10">{listed('<reference package="LAB00042"/>')}
+<group name="Inner"/></sequence>"""
+    with zipfile.ZipFile(tmp_path / "s.zip", "w") as archive:
+        for package, text in (("LAB00010", parent), ("LAB00020", inner)):
+            whole = f"""<INSTANCE CLASSNAME="SMS_TaskSequencePackage">
+<PROPERTY NAME="PackageID"><VALUE>{package}</VALUE></PROPERTY>
+<PROPERTY NAME="Sequence"><VALUE><![CDATA[{text}]]></VALUE></PROPERTY></INSTANCE>"""
+            archive.writestr(f"SMS_TaskSequencePackage/{package}/object.xml", whole)
+    load(tmp_path, CHILD, "sequence_name: LAB00010\n")
+    path = tmp_path / "a.yaml"
+    path.write_text(path.read_text().replace("s.xml", "s.zip"))
+    (made,) = load_scenarios([path])
+    whole = read_checked_sequence(made)
+    assert [item.name for item in whole.children[0].children] == ["Inner"]  # type: ignore[union-attr]
+    assert [item.package for item in whole.references] == ["LAB00042"]
+    with pytest.raises(LabFault, match="refers to LAB00042, and"):
+        check_content(made, whole)
+    path.write_text(path.read_text() + "children: {LAB00020: missing}\n")
+    (made,) = load_scenarios([path])
+    assert [item.package for item in read_checked_sequence(made).references] == ["LAB00020"]
 
 
 def test_an_unknown_type_is_refused_with_its_place_and_its_double(tmp_path: Path) -> None:

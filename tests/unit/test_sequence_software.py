@@ -98,6 +98,22 @@ def test_a_script_that_cannot_run_fails_its_step(more: dict[str, str], code: int
     assert only(step("RunPowerShellScript", **values), full_os()).finished.step_code == code
 
 
+@pytest.mark.parametrize("name", ["Fix.ps1", "scripts/fix.ps1", ".\\Scripts\\Fix.ps1"])
+def test_a_packages_script_is_named_as_exports_write_it(name: str) -> None:
+    more = {"OSDRunPowerShellScriptPackageID": "LAB00005", "OSDRunPowerShellScriptScriptName": name}
+    world = full_os(packages={"LAB00005": ["Fix.ps1", "Scripts/Fix.ps1"]})
+    item = step("RunPowerShellScript", OSDRunPowerShellScriptExecutionPolicy="Bypass", **more)
+    told = only(item, world)
+    assert told.finished.result == "success"
+    [ran] = [effect for effect in world.performed if isinstance(effect, sfx.RunScript)]
+    path = ran.command.split('"')[1]
+    assert path.casefold().endswith("fix.ps1") and "\\.\\" not in path and "/" not in path
+    assert any("LAB00005\\Scripts\\Fix.ps1" in line for line in told.log())
+    out = {**more, "OSDRunPowerShellScriptScriptName": "..\\Fix.ps1"}
+    leaves = step("RunPowerShellScript", OSDRunPowerShellScriptExecutionPolicy="Bypass", **out)
+    assert only(leaves, world).finished.step_code == 0x80070002
+
+
 def test_in_pe_a_script_needs_the_component_and_no_account() -> None:
     bare = World(policy={"settings": {"pe_components": ["WMI"]}})
     assert only(script(), bare).finished.step_code == 0x80070002

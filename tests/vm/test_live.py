@@ -27,7 +27,7 @@ from lab.settings import Settings
 from tests.vm.conftest import ROOT, SAMPLE
 from tests.vm.test_kill import below, events, processes
 
-pytestmark = [pytest.mark.vm, pytest.mark.matrix]
+pytestmark = [pytest.mark.vm(takes="2m 30s"), pytest.mark.matrix]
 
 STEP = "Apply Operating System"
 SECRET = "hush-hush-value-1"

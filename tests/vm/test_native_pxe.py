@@ -14,7 +14,7 @@ from lab.run.compare import run_differences
 from lab.timeline import read_timeline
 from tests.vm.conftest import ROOT, Done, osdlab_run
 
-pytestmark = [pytest.mark.vm, pytest.mark.matrix]
+pytestmark = [pytest.mark.vm(takes="7m 30s"), pytest.mark.matrix]
 
 PXELINUX = ["pxelinux.0", "ldlinux.c32", "pxelinux.cfg/default", "labpe-x64.krn", "labpe-x64.img"]
 

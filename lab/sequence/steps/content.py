@@ -54,8 +54,8 @@ def download(
     path = str(outcome.value.get("path") or destination)
     files = tuple(str(file["name"]) for file in outcome.value.get("files") or ())
     for name in files[:_LISTED]:
-        text = f"Downloaded file from {location}/{name} to {path}\\{name}"
-        context.record(text.replace("/\\", "\\"), file="downloadcontent.cpp:1626")
+        place = f"{path}\\{name}".replace("/", "\\")
+        context.record(f"Downloaded file from {location}/{name} to {place}", file="downloadcontent.cpp:1626")
     if verify:
         context.record("VerifyContentHash: Hash algorithm is 32780", file="resolvesource.cpp:2060")
     context.record(f"Content successfully downloaded at {path}.", file="resolvesource.cpp:3150")

@@ -80,11 +80,11 @@ def run_powershell_script(context: StepContext) -> Behaviour:
         content = yield from download(context, package)
         if content.code:
             return content.code
-        if name.replace("/", "\\").casefold() not in {
-            file.replace("/", "\\").casefold() for file in content.files
-        }:
+        # As exports write it: Fix.ps1, Scripts/Fix.ps1, .\Scripts\Fix.ps1.
+        below = "\\".join(part for part in re.split(r"[\\/]+", name) if part not in ("", "."))
+        if below.casefold() not in {file.replace("/", "\\").casefold() for file in content.files}:
             return context.fail(f"Package {package} has no script {name}", codes.FILE_NOT_FOUND)
-        path, folder = f"{content.folder}\\{name}", folder or content.folder
+        path, folder = f"{content.folder}\\{below}", folder or content.folder
     elif source:
         try:
             text = decoded(source)
