@@ -66,7 +66,8 @@ def _application(name: str, application: Application) -> dict[str, Any]:
 def complete(loaded: LoadedScenario, sequence: TaskSequence) -> TaskSequence:
     """The sequence with its children in their places, and the steps marked that doubles answer.
 
-    A child that the scenario says nothing of is taken from the same export. Raises InputError for a child that cannot be read, runs itself, or of which the scenario says nothing.
+    A child that the scenario says nothing of is taken from the same export. Raises InputError for one that
+    cannot be read, runs itself, or is known to neither.
     """
     patterns = [double.step for double in loaded.scenario.doubles if double.step]
     problems: list[Problem] = []

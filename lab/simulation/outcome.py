@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from lab.disk.state import FinalState
@@ -35,3 +35,14 @@ class SimulatedRun:
     def result(self) -> str:
         """success, failed, or "" when the lab was at fault or nobody continued the machine."""
         return self.finished.result if self.finished else ""
+
+
+@dataclass
+class Left:
+    """What is known of a run that goes on."""
+
+    finished: Finished | None = None
+    variables: dict[str, str] = field(default_factory=dict)
+    counts: dict[str, int] = field(default_factory=dict)
+    unfinished: str = ""
+    log: list[str] = field(default_factory=list)

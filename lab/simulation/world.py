@@ -8,7 +8,6 @@ of a real run: same sources, same kinds.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from lab.clock import VirtualClock
@@ -24,6 +23,7 @@ from lab.simulation import windows
 from lab.simulation.bench import Bench
 from lab.simulation.disks import final_state
 from lab.simulation.machine import Machine
+from lab.simulation.outcome import Left
 from lab.simulation.outcome import SimulatedRun as SimulatedRun
 from lab.simulation.performer import LOG_BEFORE_DISK, ModelPerformer
 from lab.simulation.ports import ModelLog, ModelStore
@@ -83,17 +83,6 @@ def simulate(
     ).run()  # fmt: skip
 
 
-@dataclass
-class _Left:
-    """What is known of the run so far."""
-
-    finished: Finished | None = None
-    variables: dict[str, str] = field(default_factory=dict)
-    counts: dict[str, int] = field(default_factory=dict)
-    unfinished: str = ""
-    log: list[str] = field(default_factory=list)
-
-
 class _LeftAlone(Exception):
     """The machine stays up, and nobody continues its sequence."""
 
@@ -131,7 +120,7 @@ class World:
         self._starts = 0
         self._announced = True
         self._machine = machine or Machine.blank(spec)
-        self._left = _Left()
+        self._left = Left()
 
     def run(self) -> SimulatedRun:
         """The machine's life. See ``simulate``."""

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from lab.clock import VirtualClock
-from lab.guest.place import Place
 from lab.hypervisor.protocol import DiskSpec, MachineSpec, NicSpec, SmbiosSpec
 from lab.sequence.effects import FileFacts, Partition, QueryWmi, ReadRegistry
-from lab.sequence.effects_software import GatherInventory
 from lab.simulation.disks import Blob
 from lab.simulation.facts import ModelFacts
 from lab.simulation.machine import Machine
-from lab.simulation.site import ModelSite, SimSite
-from lab.simulation.software import ModelSoftware
-from lab.timeline import Timeline
+from lab.simulation.site import SimSite
 
 GIB = 2 << 20
 LAYOUT = (
@@ -88,12 +84,3 @@ def test_the_deployed_system_has_its_hives() -> None:
         facts.look_at(FileFacts("C:\\Windows\\System32\\a.dll", view)).value["kind"] for view in (64, 32)
     ]
     assert kinds == ["file", ""]
-
-
-def test_set_dynamic_variables_learns_what_the_templates_firmware_says() -> None:
-    made, _ = machine()
-    clock = VirtualClock()
-    site = ModelSite(SimSite(), {}, machine="PC-1", timeline=Timeline(clock), clock=clock)
-    software = ModelSoftware(made, site, clock, {}, [], Place(), lambda path, text: (0, ""))
-    found = software.perform(GatherInventory()).value
-    assert (found["make"], found["model"], found["serial_number"]) == ("Dell Inc.", "Latitude", "S1")
