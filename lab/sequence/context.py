@@ -103,8 +103,9 @@ class Run:
         self._changed(name, self.variables.set_by_user(name, value, secret=secret))
 
     def _changed(self, name: str, changed: Variables) -> None:
+        same = changed is self.variables
         self.variables = changed
-        if self.muted:
+        if self.muted or (same and not self.records):
             return
         bookkeeping = name in _BOOKKEEPING or name.strip().casefold() in _BOOKKEEPING
         if bookkeeping and not self.records:
@@ -113,7 +114,8 @@ class Run:
         if self.records:
             text = f"Set a global environment variable {name.strip()}={shown}"
             self.record(text, 0, "executionenv.cxx:662")
-        if not bookkeeping:
+        # The log says every set (observed); an event is a change.
+        if not (bookkeeping or same):
             self.emit("variable", name=name.strip(), value=shown, secret=changed.is_secret(name))
 
     def set_local_defaults(self, step: Step, secret: str = "") -> None:

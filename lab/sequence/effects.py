@@ -309,7 +309,7 @@ class EngineEvent:
     instruction        pointer, name, type ("group" for a group), depth, n (step number, 0 for groups)
     step-finished      pointer, name, type, result success|failed|skipped|disabled, code, reason, continued
     group-finished     pointer, name, result success|failed|skipped|disabled, reason, continued
-    variable           name, value ("***" when secret), secret
+    variable           name, value ("***" when secret), secret; only when the value is another one
     record             component, message, type (0 verbose, 1 info, 2 warning, 3 error), file
     status             id, what, name: a status message for the site
     sequence-finished  result, code, failed_step, step_code
