@@ -18,6 +18,7 @@ from lab.sequence import effects
 from lab.sequence.effects import Outcome
 from lab.sequence.smsts import parse_records
 from lab.settings import Settings
+from lab.simulation.bench import Bench
 from lab.simulation.performer import LOADER_PLACES, ModelPerformer
 from lab.timeline import read_timeline
 from tests.vm.conftest import SAMPLE, Done, osdlab_run
@@ -106,33 +107,34 @@ def _sets_no_registry(performer: ModelPerformer, effect: effects.SetRegistry) ->
     return Outcome(how="modelled")
 
 
-def _writes_another_line_ending(performer: ModelPerformer, path: str, text: str) -> tuple[int, str]:
-    return WRITE(performer, path, text.replace("\r\n", "\n"))
+def _writes_another_line_ending(bench: Bench, path: str, text: str) -> tuple[int, str]:
+    return WRITE(bench, path, text.replace("\r\n", "\n"))
 
 
 INSTALL_BOOT_FILES = ModelPerformer._install_boot_files
 PARTITION = ModelPerformer._partition
-WRITE = ModelPerformer._write
+WRITE = Bench.write
 
 
 @pytest.mark.parametrize(
-    ("method", "bug"),
+    ("part", "method", "bug"),
     [
-        ("_clean_up", _clean_up_leaves_the_data_path),
-        ("_install_boot_files", _forgets_the_fallback_loader),
-        ("_partition", _mislabels),
-        ("_set_registry", _sets_no_registry),
-        ("_write", _writes_another_line_ending),
+        (ModelPerformer, "_clean_up", _clean_up_leaves_the_data_path),
+        (ModelPerformer, "_install_boot_files", _forgets_the_fallback_loader),
+        (ModelPerformer, "_partition", _mislabels),
+        (ModelPerformer, "_set_registry", _sets_no_registry),
+        (Bench, "write", _writes_another_line_ending),
     ],
 )
 def test_a_bug_planted_in_one_performer_turns_the_comparison_red(
     sample_on_vm: Done,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
+    part: type,
     method: str,
     bug: Callable[..., Any],
 ) -> None:
-    monkeypatch.setattr(ModelPerformer, method, bug)
+    monkeypatch.setattr(part, method, bug)
     settings = replace(Settings.from_environment(), reports=tmp_path)
     (loaded,) = load_scenarios([SAMPLE])
     record = run_scenario(loaded, settings, fidelity="sim")
