@@ -144,7 +144,8 @@ def _capture(
 def copy_tree(effect: effects.CopyTree, bench: Bench) -> Outcome:
     skipped = {name.casefold() for name in effect.skip}
     count = size = 0
-    for names, source, scratch in _files(effect.source, bench):
+    # All are listed before the first is copied: the destination may be a folder below the source.
+    for names, source, scratch in list(_files(effect.source, bench)):
         if names[0].casefold() in skipped:
             continue
         path = source()
@@ -193,7 +194,9 @@ def _files(folder: str, bench: Bench) -> Iterator[tuple[tuple[str, ...], Callabl
 def remove_files(effect: effects.RemoveFiles, bench: Bench) -> Outcome:
     for path in effect.paths:
         place = bench.local(path)
-        if os.path.lexists(place):
+        if os.path.isdir(place) and not os.path.islink(place):
+            shutil.rmtree(place)
+        elif os.path.lexists(place):
             os.unlink(place)
     return Outcome()
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lab.guest import hive, paths
-from lab.guest.runner import Runner, must
+from lab.guest.runner import Ran, Runner, ToolFailed, must
 from lab.sequence.effects import Outcome, SetRegistry
 
 #: ERROR_FILE_NOT_FOUND, ERROR_INVALID_PARAMETER.
@@ -71,15 +71,24 @@ def _find(
 
 
 def read_key(path: str, names: tuple[str, ...], runner: Runner) -> tuple[int, dict[str, tuple[int, bytes]]]:
-    """How many names of the key's path exist, and the values of the key (none when it does not exist)."""
+    """How many names of the key's path exist, and the values of the key (none when it does not exist).
+
+    Raises ToolFailed, also for a hive that hivexsh reads and nobody understands.
+    """
+    command = ["hivexsh", path]
+    ran = Ran(0)
     for count in range(len(names), -1, -1):
-        ran = runner.run(["hivexsh", path], timeout=60, input=hive.read_script(names[:count]))
+        ran = runner.run(command, timeout=60, input=hive.read_script(names[:count]))
+        if ran.ok and count < len(names):
+            return count, {}
         if ran.ok:
-            return count, hive.parse_values(ran.output) if count == len(names) else {}
+            try:
+                return count, hive.parse_values(ran.output)
+            except ValueError as error:
+                raise ToolFailed(command, Ran(ran.code, str(error))) from error
         if "not found" not in ran.output:
             break
-    must(runner, "hivexsh", path, input=hive.read_script(()))
-    raise ValueError(f"hivexsh cannot read {path}: {ran.last_line}")
+    raise ToolFailed(command, ran)
 
 
 def changed(values: Mapping[str, Any]) -> dict[str, list[Any]]:

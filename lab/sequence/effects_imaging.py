@@ -56,7 +56,7 @@ class CopyTree(Effect):
 
 @dataclass(frozen=True)
 class RemoveFiles(Effect):
-    """Remove files; one that is not there is none the less removed."""
+    """Remove files, and folders with all that is in them; what is not there is none the less removed."""
 
     paths: tuple[str, ...]
     repeatable: ClassVar[bool] = True

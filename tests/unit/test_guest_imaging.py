@@ -92,6 +92,43 @@ def test_a_tree_is_copied_without_what_is_skipped(tmp_path: Path) -> None:
     assert machine.pe.perform(fx.CopyTree("C:\\None", "C:\\x")).code == 0x80070003
     assert machine.pe.perform(fx.RemoveFiles(("C:\\store\\u\\ANN\\a.txt", "C:\\never"))).ok
     assert not list((folder / "Store").rglob("*.txt"))
+    assert machine.pe.perform(fx.RemoveFiles(("C:\\store",))).ok
+    assert not (folder / "Store").exists(), "a folder goes with all that is in it, as in the simulator"
+
+
+def test_a_tree_is_copied_into_a_folder_below_itself_once(tmp_path: Path) -> None:
+    machine = Rig(tmp_path, Recorder())
+    folder = machine.mount_c()
+    for name in ("a.txt", "zz/b.txt"):
+        (folder / "Users" / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / "Users" / name).write_text("x")
+    outcome = machine.pe.perform(fx.CopyTree("C:\\Users", "C:\\Users\\zz\\store"))
+    assert outcome.value == {"files": 2, "size": 2}
+    copies = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("store/**/*.txt"))
+    assert copies == ["Users/zz/store/a.txt", "Users/zz/store/zz/b.txt"]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Ran(0, '"Odd"=hex(1):4\n'),
+        Ran(0, "what nobody understands"),
+        Ran(1, "hivex_open: bad magic number\n"),
+    ],
+)
+def test_a_hive_that_nobody_understands_fails_the_effect_and_is_no_bug_of_ours(
+    tmp_path: Path, answer: Ran
+) -> None:
+    machine = Rig(tmp_path, Recorder(hivexsh=answer))
+    hives = machine.mount_c() / "Windows" / "System32" / "config"
+    hives.mkdir(parents=True)
+    (hives / "SYSTEM").touch()
+    for effect in (
+        fx.ReadHive("C:", "HKLM\\SYSTEM\\Setup"),
+        effects.SetRegistry("C:", "HKLM\\SYSTEM\\Setup", {"A": ["REG_SZ", "b"]}),
+    ):
+        outcome = machine.pe.perform(effect)
+        assert not outcome.ok and outcome.message.startswith("hivexsh ended with")
 
 
 def test_registry_values_and_intents(tmp_path: Path) -> None:
