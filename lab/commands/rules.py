@@ -26,7 +26,11 @@ OUT = Console(highlight=False, soft_wrap=True)
 @click.option("--markdown", is_flag=True, help="The rules themselves, as docs/rules.md has them.")
 @click.pass_obj
 def rules(settings: Settings, root: Path, as_json: bool, markdown: bool) -> int:
-    """Show the rules of task sequences, the tests that show each, and what is due and missing."""
+    """Show the rules of task sequences, the tests that show each, and what is due and missing.
+
+    Counted is what is written down: marks of tests, and the rules of scenarios, which run in the simulator
+    and on a VM alike. Whether they ran, and held, their runs say.
+    """
     catalogue = load_catalogue()
     if markdown:
         click.echo(as_markdown(catalogue), nl=False)
@@ -98,7 +102,7 @@ def as_markdown(catalogue: Catalogue) -> str:
         "# The rules of a task sequence and its site",
         "",
         "Made from `lab/rules/catalogue.yaml` by `osdlab rules --markdown`. `osdlab rules` shows the tests",
-        "and scenarios of each; a test of ours fails when a rule is due and nothing shows it.",
+        "and scenarios that are written for each; a test of ours fails when a rule is due and there is none.",
         "",
         "| rule | what holds | simulator | virtual machine |",
         "|---|---|---|---|",

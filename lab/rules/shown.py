@@ -1,7 +1,8 @@
 """What shows a rule: marks on tests, found in their source without running it, and scenarios' ``rules``.
 
 A test says ``@pytest.mark.rule("R06")``; ``shown="sim"`` or ``shown="vm"`` where it runs whole sequences in
-the simulator or on a real machine. A scenario shows its rules in both: the same file runs in both.
+the simulator or on a real machine. A scenario counts for both: the same file runs in both. Counted is what is
+written down; whether it ran, and where, its runs say.
 """
 
 from __future__ import annotations

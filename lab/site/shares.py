@@ -6,6 +6,7 @@ an account, and names ignore case, as on Windows. A folder's answer is a JSON li
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
 from collections.abc import Sequence
@@ -16,6 +17,8 @@ from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, R
 
 #: A share's name and a server's come first.
 _LEAST = 3
+#: Bytes that stay free on the host's disk, whatever a machine writes.
+RESERVE = 512 << 20
 
 
 class Shares:
@@ -55,6 +58,8 @@ class Shares:
         try:
             with os.fdopen(handle, "wb") as file:
                 async for chunk in request.stream():
+                    if _free(handle) < RESERVE + len(chunk):
+                        raise OSError(errno.ENOSPC, "the lab's own disk is full")
                     file.write(chunk)
             os.chmod(part, 0o644)
             os.replace(part, path)
@@ -73,3 +78,9 @@ class Shares:
             found = [item.name for item in path.iterdir()] if path.is_dir() else []
             path = path / next((item for item in found if item.casefold() == wanted), name)
         return path
+
+
+def _free(handle: int) -> int:
+    """Bytes that are free where an open file is."""
+    status = os.fstatvfs(handle)
+    return status.f_bavail * status.f_frsize
