@@ -12,7 +12,8 @@ import pytest
 from lab.disk.state import FileState, FinalState
 from lab.errors import UsageError
 from lab.pytest_plugin import ExpectationFailed
-from lab.run.live import LiveRun, NotInSimulator, SimulatedRun, of_this_start
+from lab.run.live import LiveRun, of_this_start
+from lab.run.live_simulated import NotInSimulator, SimulatedRun
 from lab.sequence.codes import describe
 from lab.timeline import PHASES, Event
 

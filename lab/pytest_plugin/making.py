@@ -17,7 +17,8 @@ from lab.pytest_plugin.showing import status_line
 from lab.report.summary import render_fault
 from lab.run.doctor import lacking
 from lab.run.front import run_scenario
-from lab.run.live import LiveRun, SimulatedRun
+from lab.run.live import LiveRun
+from lab.run.live_simulated import SimulatedRun
 from lab.run.record import read_events
 from lab.scenario.inline import inline_scenario
 from lab.scenario.loader import LoadedScenario, load_scenarios

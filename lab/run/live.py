@@ -25,11 +25,12 @@ from lab.network.sandbox import sandbox_command, start_sandbox
 from lab.run.conversation import Messages, OnEvent, died, end, environment, nothing
 from lab.run.folder import make_folder, run_name
 from lab.run.front import room_needed
-from lab.run.messages import as_error
+from lab.run.hidden import hide, secret_values
+from lab.run.messages import ID_LENGTH, as_error
 from lab.run.plan import RunPlan
 from lab.run.prepare import MACHINE_NAME, check_content, make_plan, read_checked_sequence
 from lab.run.record import read_final_states, update_latest
-from lab.run.simulated import rehearse, simulate_into
+from lab.run.simulated import rehearse
 from lab.run.slots import machine_room
 from lab.run.ssh import LabBackend, RunKey, live_host
 from lab.scenario.loader import LoadedScenario
@@ -45,13 +46,6 @@ SSH_LIMIT = 120.0
 _OF_THE_LAB = frozenset({"lab", "screen", "hypervisor"})
 #: What happens to a machine between two starts of its agent.
 _GOES_DOWN = frozenset({"reset", "stopped", "crashed", "started"})
-
-
-class NotInSimulator(UsageError):
-    """Something only a real machine can do was asked of the simulator."""
-
-    def __init__(self, what: str) -> None:
-        super().__init__(f"{what} needs a real machine", hint="run it without --fidelity sim")
 
 
 class LiveRun:
@@ -107,7 +101,7 @@ class LiveRun:
         self.close()
 
     def close(self, *, keep_disks: bool = True) -> None:
-        """End the run, once: machines off, everything collected. Raises what broke in doing so."""
+        """End the run, once: machines off, everything collected without the secrets. Raises what broke in it."""
         if self._closed:
             return
         self._closed = True
@@ -116,7 +110,10 @@ class LiveRun:
                 self.order("end")
         finally:
             self._leave_ssh()
-            self._stack.close()
+            try:
+                self._stack.close()
+            finally:
+                hide(self.folder, secret_values(self.loaded))
             if not keep_disks and self._fault is None:
                 discard_disks(self.folder / MACHINE_NAME)
 
@@ -230,10 +227,11 @@ class LiveRun:
     def _log_in(self) -> Any:
         self.wait(lambda: self.host_key() != "", "the machine to open its SSH door", SSH_LIMIT)
         last = [""]
+        opened: list[socket.socket] = []
 
         def connected() -> bool:
             try:
-                self.order("connect", port=22)
+                opened.append(self.connect())
             except PhaseTimeout:
                 raise
             except LabFault as fault:
@@ -247,11 +245,20 @@ class LiveRun:
             connected, waited_for="the machine to answer on its SSH port", seconds=SSH_LIMIT,
             clock=self._clock, last_seen=lambda: last[0], every=0.5,
         )  # fmt: skip
-        _, handles, _, _ = socket.recv_fds(self._side, 1, 1)
-        if not handles:
-            raise died(self._process, self._log)
         self._entered = self.host_key()
-        return self._key.log_in(socket.socket(fileno=handles[0]), self._entered)
+        return self._key.log_in(opened[0], self._entered)
+
+    def connect(self, port: int = 22) -> socket.socket:
+        """A connection to a port of the machine. Raises as ``order``."""
+        self.order("connect", port=port)
+        while True:
+            told, handles, _, _ = socket.recv_fds(self._side, ID_LENGTH, 1)
+            if not handles:
+                raise died(self._process, self._log)
+            connection = socket.socket(fileno=handles[0])
+            if int.from_bytes(told, "big") == self._number:
+                return connection
+            connection.close()  # of a command before, whose answer came after its limit
 
     def _leave_ssh(self) -> None:
         if self._backend is not None:
@@ -309,73 +316,6 @@ class LiveRun:
                     raise RuntimeError(f"in the lab process:\n{told['traceback']}")
                 raise self._fault
         return True
-
-
-class SimulatedRun:
-    """The same verbs in the simulator, as far as they make sense there: it runs to its end at once."""
-
-    def __init__(
-        self, loaded: LoadedScenario, settings: Settings, on_event: OnEvent = nothing, **_: Any
-    ) -> None:
-        self.loaded, self.events = loaded, list[Event]()
-        self._settings, self._on_event = settings, on_event
-
-    def __enter__(self) -> SimulatedRun:
-        self._sequence = read_checked_sequence(self.loaded)
-        self.step_names = names_of(self._sequence)
-        name = run_name(self.loaded.path.stem, datetime.now().astimezone(), "sim")
-        self.folder = make_folder(self._settings.reports, name)
-        update_latest(self._settings.reports, self.folder.name)
-        check_content(self.loaded, self._sequence)
-        return self
-
-    def __exit__(self, *raised: object) -> None:
-        self.close()
-
-    def close(self, *, keep_disks: bool = True) -> None:
-        """Nothing is left to end."""
-
-    def power_on(self) -> None:
-        if self.events:
-            raise NotInSimulator("a second start")
-
-        def take(event: Event) -> None:
-            self.events.append(event)
-            self._on_event(event)
-
-        fault = simulate_into(self.folder, self.loaded, self._sequence, self._settings, take, live=True)
-        if fault is not None:
-            raise fault
-
-    def wait(self, question: Callable[[], bool], waited_for: str, seconds: float) -> None:
-        if not question():
-            last = self.events[-1] if self.events else None
-            seen = f"{last.source} {last.kind}" if last else ""
-            raise PhaseTimeout(waited_for, seconds=seconds, last_seen=seen)
-
-    def refresh(self) -> None:
-        """All is there already."""
-
-    def shutdown(self) -> None:
-        """It went off by itself."""
-
-    def go_on(self) -> None:
-        """Nothing is held."""
-
-    def cut_power(self) -> None:
-        raise NotInSimulator("cut_power()")
-
-    def screenshot(self) -> Path:
-        raise NotInSimulator("screenshot()")
-
-    def host(self) -> Any:
-        raise NotInSimulator("host")
-
-    def final_state(self, files: tuple[str, ...] = (), registry: tuple[str, ...] = ()) -> FinalState:
-        states = read_final_states(self.folder)
-        if not states:
-            raise UsageError(f"machine '{MACHINE_NAME}' was never on", hint="power_on() comes first")
-        return states[MACHINE_NAME]
 
 
 def names_of(sequence: TaskSequence, holds: tuple[str, ...] = ()) -> tuple[str, ...]:

@@ -10,6 +10,9 @@ from typing import Any
 
 from lab.errors import LabError, LabFault, PhaseTimeout
 
+#: Bytes, big-endian, of the number that goes with a connection: the id of the command that asked for it.
+ID_LENGTH = 8
+
 #: What a system says when there is no room left to write.
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
 

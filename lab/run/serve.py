@@ -27,7 +27,7 @@ from typing import Any
 from lab.clock import Clock, Deadline
 from lab.disk.reader import Questions
 from lab.errors import LabError, LabFault, UsageError
-from lab.run.messages import error_message
+from lab.run.messages import ID_LENGTH, error_message
 from lab.run.phases import Seen
 from lab.run.session import MachineSession
 from lab.run.strategy import Interrupted, drain, over_time, take_in
@@ -37,8 +37,8 @@ from lab.timeline import Timeline
 CONNECT_LIMIT = 10.0
 
 Command = Mapping[str, Any]
-#: Hands an open socket to the front.
-HandOver = Callable[[socket.socket], None]
+#: Hands an open socket to the front, with the id of the command that asked for it.
+HandOver = Callable[[socket.socket, int], None]
 
 
 class Server:
@@ -146,17 +146,17 @@ class Server:
             case "read-disks":
                 session.read_disks(Questions(tuple(command["files"]), tuple(command["registry"])))
             case "connect":
-                self._connect(session.name, int(command["port"]))
+                self._connect(session.name, int(command["port"]), int(command["id"]))
             case _:
                 raise ValueError(f"unknown operation '{operation}'")
         return None, None
 
-    def _connect(self, machine: str, port: int) -> None:
+    def _connect(self, machine: str, port: int, number: int) -> None:
         address = self._addresses[machine]
         try:
             with socket.create_connection((address, port), CONNECT_LIMIT) as connection:
                 connection.settimeout(None)
-                self._hand_over(connection)
+                self._hand_over(connection, number)
         except OSError as error:
             raise LabFault(f"machine '{machine}' does not answer on port {port}: {error}") from error
 
@@ -164,7 +164,7 @@ class Server:
 def hand_over_by(side: socket.socket) -> HandOver:
     """Hand sockets over by a connection to the front: they stay in this process's network."""
 
-    def hand_over(connection: socket.socket) -> None:
-        socket.send_fds(side, [b"\0"], [connection.fileno()])
+    def hand_over(connection: socket.socket, number: int) -> None:
+        socket.send_fds(side, [number.to_bytes(ID_LENGTH, "big")], [connection.fileno()])
 
     return hand_over

@@ -80,8 +80,7 @@ def simulate_into(
             timeline.append("lab", "lab-error", details=error_message(fault))
         timeline.append("lab", "run-ended")
     (own / "smsts.log").write_text(run.log, encoding="utf-8-sig", newline="")
-    text = json.dumps(run.final_state.to_json(), ensure_ascii=False)
-    (own / "final-state.json").write_text(text, encoding="utf-8")
+    write_whole(own / "final-state.json", json.dumps(run.final_state.to_json(), ensure_ascii=False))
     return _told(loaded, fault) if isinstance(fault, Unanswered) else fault
 
 

@@ -16,7 +16,7 @@ import lab.run.front as front
 import lab.run.simulated as simulated
 from lab.cli import guarded, osdlab
 from lab.report.allure_results import CATEGORIES, write_run
-from lab.run.live import SimulatedRun
+from lab.run.live_simulated import SimulatedRun
 from lab.scenario.inline import inline_scenario
 from lab.settings import Settings
 

@@ -11,6 +11,9 @@ import pytest
 
 import lab.cli
 from lab.report.allure_results import write_run
+from lab.run.live_simulated import SimulatedRun
+from lab.scenario.loader import load_scenarios
+from lab.settings import Settings
 
 #: Stands in every secret value, and nowhere else.
 MARK = "Zq7Secret"
@@ -154,6 +157,18 @@ def test_no_secret_leaves_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     ran = [line.split('name="')[1].split('"')[0] for line in STEPS]
     assert [name for name in ran if f"({name})" not in log and name not in log] == []
     assert leaks(found) == []
+
+
+def test_no_secret_is_kept_of_a_machine_that_a_test_drove(tmp_path: Path) -> None:
+    (tmp_path / "s.xml").write_text(f'<sequence version="3.10">{"".join(STEPS)}</sequence>', encoding="utf-8")
+    (tmp_path / "a.yaml").write_text(SCENARIO, encoding="utf-8")
+    (loaded,) = load_scenarios([tmp_path / "a.yaml"])
+    with SimulatedRun(loaded, Settings(tmp_path, tmp_path / "cache", tmp_path / "reports")) as live:
+        live.power_on()
+        assert MARK in (live.folder / "PC-1" / "final-state.json").read_text(), (
+            "until its end it may be asked"
+        )
+    assert leaks(doors(live.folder)) == []
 
 
 def test_the_search_itself_finds_a_secret() -> None:

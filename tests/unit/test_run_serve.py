@@ -47,7 +47,11 @@ class Bench:
         self.boots = self.lines = 0
         self.broke: BaseException | None = None
         server = Server(
-            [session], commands=self.commands, answer=self.answers.put, hand_over=lambda _: None, addresses={}
+            [session],
+            commands=self.commands,
+            answer=self.answers.put,
+            hand_over=lambda *_: None,
+            addresses={},
         )
 
         def serve() -> None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -58,16 +57,11 @@ def test_labpe_is_asked_and_its_power_cut_and_given_again(live: LiveRun, tmp_pat
     assert host.run("echo %s; exit 3", "two  words").rc == 3
     first_key = live.host_key()
 
-    def door() -> Any:
-        live.order("connect", port=22)
-        _, handles, _, _ = socket.recv_fds(live._side, 1, 1)
-        return socket.socket(fileno=handles[0])
-
     with pytest.raises(LabFault, match="another host key"):
-        live._key.log_in(door(), RunKey().authorized_key)
+        live._key.log_in(live.connect(), RunKey().authorized_key)
     with pytest.raises(LabFault, match="no SSH session"):
-        RunKey().log_in(door(), first_key)
-    transport = paramiko.Transport(door())
+        RunKey().log_in(live.connect(), first_key)
+    transport = paramiko.Transport(live.connect())
     transport.start_client(timeout=60)
     with pytest.raises(paramiko.BadAuthenticationType) as refused:
         transport.auth_password("root", "")
