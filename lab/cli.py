@@ -47,7 +47,7 @@ from lab.run.doctor import examine
 from lab.run.front import run_scenario
 from lab.run.hidden import masked, secret_values
 from lab.run.prepare import check_content, make_plan, read_checked_sequence
-from lab.run.turn import commit_count, host_factor
+from lab.run.turn import host_factor, turn
 from lab.scenario.commandline import command_line_scenario
 from lab.scenario.fields import duration
 from lab.scenario.loader import LoadedScenario, load_scenarios
@@ -238,9 +238,8 @@ def _within(
         known[Candidate(name, own.takes or USUAL, own.core)] = loaded
     clock = SystemClock()
     begin = clock.now()
-    choice = choose(
-        known, budget=budget, lanes=1, factor=host_factor(settings), turn=commit_count(settings.project)
-    )
+    count, note = turn(settings.project)
+    choice = choose(known, budget=budget, lanes=1, factor=host_factor(settings), turn=count, note=note)
     for line in choice.lines():
         _say(line)
     for item in choice.taken:

@@ -7,6 +7,7 @@ them to the workers, which all choose the same.
 from __future__ import annotations
 
 import json
+import os
 import tempfile
 import time
 from collections.abc import Iterable
@@ -19,7 +20,7 @@ from lab.errors import InputError
 from lab.pytest_plugin.items import RunItem
 from lab.run.budget import USUAL, Candidate, Choice, choose, minutes
 from lab.run.slots import room_of_host
-from lab.run.turn import commit_count, host_factor
+from lab.run.turn import host_factor, turn
 from lab.scenario.fields import duration
 from lab.settings import Settings
 
@@ -54,10 +55,10 @@ class Budget:
         if node.gateway.id == _TELLS:
             told = Path(self._facts["told"])
             terminal = self._config.pluginmanager.get_plugin("terminalreporter")
-            for line in json.loads(told.read_text(encoding="utf-8")) if told.exists() else []:
+            text = told.read_text(encoding="utf-8") if told.exists() else ""
+            for line in json.loads(text) if text else []:
                 if terminal is not None:
                     terminal.write_line(line)
-            told.unlink(missing_ok=True)
 
     # Choosing
 
@@ -67,7 +68,7 @@ class Budget:
         self._by_name = _candidates(units)
         chosen = choose(
             self._by_name.values(), budget=self._facts["budget"], lanes=self._facts["lanes"],
-            factor=self._facts["factor"], turn=self._facts["turn"],
+            factor=self._facts["factor"], turn=self._facts["turn"], note=self._facts["note"],
         )  # fmt: skip
         self._choice = chosen
         order = {candidate.name: number for number, candidate in enumerate(chosen.taken)}
@@ -111,17 +112,21 @@ def budget_seconds(text: str) -> float:
 
 def _facts(config: pytest.Config, text: str) -> dict[str, Any]:
     settings = Settings.from_environment()
-    workers = len(getattr(config.option, "tx", None) or []) or 1
-    with tempfile.NamedTemporaryFile(prefix="osdlab-budget-", suffix=".json", delete=False) as told:
-        name = told.name
-    Path(name).unlink()
+    workers = len(getattr(config.option, "tx", None) or [])
+    count, note = turn(settings.project)
+    told = ""
+    if workers:  # a file of ours until the front is done: nobody else can take its name
+        handle, told = tempfile.mkstemp(prefix="osdlab-budget-", suffix=".json")
+        os.close(handle)
+        config.add_cleanup(lambda: Path(told).unlink(missing_ok=True))
     return {
         "budget": budget_seconds(text),
         "lanes": max(1, min(workers, room_of_host().cores)),
         "factor": host_factor(settings),
-        "turn": commit_count(settings.project),
+        "turn": count,
+        "note": note,
         "began": time.time(),
-        "told": name,
+        "told": told,
     }
 
 

@@ -38,6 +38,7 @@ class Choice:
     turn: int
     batch: int
     batches: int
+    note: str = ""
 
     def estimate(self, candidate: Candidate) -> float:
         return candidate.takes * self.factor
@@ -50,6 +51,8 @@ class Choice:
             f"host factor {self.factor:g}, turn {self.turn}: batch {self.batch + 1} of {self.batches}; "
             f"{len(self.taken)} to run in about {minutes(needed)}, {len(self.left_out)} left out"
         ]
+        if self.note:
+            told.append(f"  {self.note}")
         for item in self.taken:
             why = "core" if item.core else "its turn"
             told.append(f"  runs      {item.name}  about {minutes(self.estimate(item))}, {why}")
@@ -59,9 +62,11 @@ class Choice:
         return told
 
 
-def choose(candidates: Iterable[Candidate], *, budget: float, lanes: int, factor: float, turn: int) -> Choice:
+def choose(
+    candidates: Iterable[Candidate], *, budget: float, lanes: int, factor: float, turn: int, note: str = ""
+) -> Choice:
     """Choose for ``budget`` seconds on ``lanes`` machines at a time. ``turn`` counts up from one choice to
-    the next, as a repository's commits do."""
+    the next, as a repository's commits do; ``note``: what is to be told of it."""
     known = sorted(set(candidates), key=lambda item: item.name)
     factor = math.ceil(factor / _STEP) * _STEP
     core = sorted((item for item in known if item.core), key=lambda item: -item.takes)
@@ -92,7 +97,7 @@ def choose(candidates: Iterable[Candidate], *, budget: float, lanes: int, factor
     for item in too_long:
         left_out.append((item, f"takes about {minutes(item.takes * factor)}: no room for it beside the core"))
     return Choice(
-        tuple(taken), tuple(left_out), budget, lanes, factor, turn, number, len(batches)
+        tuple(taken), tuple(left_out), budget, lanes, factor, turn, number, len(batches), note
     )  # fmt: skip
 
 

@@ -101,7 +101,7 @@ class LiveRun:
         self.close()
 
     def close(self, *, keep_disks: bool = True) -> None:
-        """End the run, once: machines off, everything collected without the secrets. Raises what broke in it."""
+        """End the run, once: machines off, everything collected, no secrets kept. Raises what broke in it."""
         if self._closed:
             return
         self._closed = True

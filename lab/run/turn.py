@@ -9,15 +9,26 @@ from lab.hypervisor.accelerator import probe
 from lab.pe.programs import run
 from lab.settings import Settings
 
+#: Said where the number of commits is always the same.
+STANDS_STILL = "the turn stands still, so the same are left out each time: "
 
-def commit_count(project: Path) -> int:
-    """Commits up to HEAD; 0 where there is no git, or no repository."""
+
+def turn(project: Path) -> tuple[int, str]:
+    """Commits up to HEAD, 0 where there is no git or no repository; and why that number is no turn, or ""."""
     try:
-        command: list[str | Path] = ["git", "-C", project, "rev-list", "--count", "HEAD"]
-        said = run(command, what="count commits", seconds=60, check=False)
-        return int(said.strip() or 0)
+        count = int(_git(project, "rev-list", "--count", "HEAD") or 0)
     except (LabError, ValueError):
-        return 0
+        count = 0
+    if not count:
+        return 0, f"{STANDS_STILL}there is no git history here to count"
+    if _git(project, "rev-parse", "--is-shallow-repository") == "true":
+        return count, f"{STANDS_STILL}this is a shallow clone (git fetch --unshallow gives the history)"
+    return count, ""
+
+
+def _git(project: Path, *arguments: str) -> str:
+    command: list[str | Path] = ["git", "-C", project, *arguments]
+    return run(command, what="count commits", seconds=60, check=False).strip()
 
 
 def host_factor(settings: Settings) -> float:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -53,7 +55,7 @@ def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Run:
         ),
     )  # fmt: skip
     monkeypatch.setattr(budget, "host_factor", lambda settings: 1.0)
-    monkeypatch.setattr(budget, "commit_count", lambda project: 1)
+    monkeypatch.setattr(budget, "turn", lambda project: (1, "the turn stands still: why"))
     return lambda *more: pytester.runpytest_inprocess(
         "-p", "lab.pytest_plugin", "-p", "no:cacheprovider", *more
     )
@@ -64,6 +66,7 @@ def test_what_fits_runs_and_what_is_left_out_is_named(run: Run) -> None:
     result.assert_outcomes(passed=7, deselected=4)
     result.stdout.fnmatch_lines(
         ["VM budget 12 min, 1 lane, *, turn 1: batch 2 of 3; 3 to run in about 12 min, 2 left out",
+         "  the turn stands still: why",
          "  runs      scenarios/z.yaml  about 4 min, core",
          "  runs      scenarios/c.yaml  about 4 min, its turn",
          "  runs      scenarios/a.yaml  about 4 min, its turn",
@@ -102,3 +105,15 @@ def test_a_file_whose_tests_make_machines_counts_without_a_mark(run: Run, pytest
         ["  left out  test_live.py  takes about 4 min: no room for it beside the core"]
     )
     result.stdout.no_fnmatch_line("*::test_it*")
+
+
+def test_what_the_workers_choice_is_told_by_is_a_file_of_ours_to_the_end(
+    run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(budget.tempfile, "tempdir", str(tmp_path))
+    left: list[Any] = []
+    config: Any = SimpleNamespace(option=SimpleNamespace(tx=["popen"]), add_cleanup=left.append)
+    told = Path(budget._facts(config, "5m")["told"])
+    assert told.parent == tmp_path and told.stat().st_mode & 0o777 == 0o600
+    left[0]()
+    assert not told.exists()
