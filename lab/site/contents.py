@@ -70,7 +70,7 @@ class Member:
 
     place: str
     kind: str
-    text: str
+    data: bytes
     export: Export | None
 
 
@@ -135,7 +135,7 @@ def _object(item: Member) -> Content | None:
         if not (package and item.place):
             return None
         return Content(package, KINDS[item.kind], sequence.name, item.place)
-    document = _parsed(item.text)
+    document = _parsed(item.data)
     said: dict[str, str] = {}
     if document is not None:
         for above, element in document.walk():

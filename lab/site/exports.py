@@ -111,7 +111,7 @@ def read_file(path: Path) -> ExportFile:
         export = _from_json(data, str(path))
     else:
         export = read_export(data, str(path))
-    return ExportFile(path, (export,), contents([Member("", _SEQUENCES, "", export)], {}, ()))
+    return ExportFile(path, (export,), contents([Member("", _SEQUENCES, b"", export)], {}, ()))
 
 
 def is_export_folder(path: Path) -> bool:
@@ -155,7 +155,7 @@ def _console(path: Path, members: Iterator[tuple[str, bytes]]) -> ExportFile:
             if kind.startswith("SMS_") or last in ("manifest.xml", "[content_types].xml"):
                 continue
         elif kind and kind != _SEQUENCES:
-            objects.append(Member(place, kind, data.decode("utf-8-sig", "replace"), None))
+            objects.append(Member(place, kind, data, None))
             continue
         try:
             export = read_export(data, f"{path}!{name}")
@@ -164,7 +164,7 @@ def _console(path: Path, members: Iterator[tuple[str, bytes]]) -> ExportFile:
             if last == "object.xml":
                 problems += error.problems
             continue
-        objects.append(Member(place, _SEQUENCES, "", export))
+        objects.append(Member(place, _SEQUENCES, b"", export))
     exports = tuple(item.export for item in objects if item.export is not None)
     if problems:
         raise InputError(problems)
@@ -173,7 +173,7 @@ def _console(path: Path, members: Iterator[tuple[str, bytes]]) -> ExportFile:
             str(path), "holds no task sequence", f"a console export has {_SEQUENCES}/<package>/object.xml"
         )
     files = path.with_name(f"{path.stem if path.is_file() else path.name}_files")
-    software = software_of([*(item.text for item in objects if item.export is None), *others.values()])
+    software = software_of([*(item.data for item in objects if item.export is None), *others.values()])
     beside = _listing(files)
     listed = (*contents(objects, others, beside), *of_applications(software.contents, others, beside))
     return ExportFile(path, exports, listed, software)

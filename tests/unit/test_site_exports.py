@@ -33,17 +33,21 @@ MEMBERS = {
 }
 
 
-def zipped(path: Path, members: dict[str, str], method: int = zipfile.ZIP_STORED) -> Path:
+def zipped(
+    path: Path, members: dict[str, str], method: int = zipfile.ZIP_STORED, encoding: str = "utf-8"
+) -> Path:
     with zipfile.ZipFile(path, "w", method) as archive:
         for name, text in members.items():
-            archive.writestr(name, "\ufeff" + text)
+            archive.writestr(name, ("\ufeff" + text).encode(encoding))
     return path
 
 
 @pytest.mark.rule("R32")
-@pytest.mark.parametrize("apart", [False, True])
-def test_a_console_export_gives_its_sequences_and_a_content_list(tmp_path: Path, apart: bool) -> None:
-    path = zipped(tmp_path / "My.zip", MEMBERS)
+@pytest.mark.parametrize(("apart", "encoding"), [(False, "utf-8"), (True, "utf-8"), (False, "utf-16-le")])
+def test_a_console_export_gives_its_sequences_and_a_content_list(
+    tmp_path: Path, apart: bool, encoding: str
+) -> None:
+    path = zipped(tmp_path / "My.zip", MEMBERS, encoding=encoding)
     if apart:
         zipfile.ZipFile(path).extractall(tmp_path / "My")
         path = tmp_path / "My"
