@@ -8,13 +8,10 @@ the constant is a number and the text is one.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from lab.sequence.wql import Operand, Query, Test, Value, WqlError
-
-_CIM_TIME = re.compile(r"[0-9]{14}\.[0-9]{6}[+-][0-9]{3}")
 
 _INFINITE = float("inf")
 

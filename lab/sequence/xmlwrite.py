@@ -56,13 +56,6 @@ def write_document(document: Document) -> bytes:
     return text.encode("utf-8")
 
 
-def write_element(element: Element) -> str:
-    """An element as text."""
-    out: list[str] = []
-    _write(element, out)
-    return "".join(out)
-
-
 def _write(node: Node, out: list[str]) -> None:
     if isinstance(node, Element):
         out.append(f"<{node.tag}")
