@@ -217,7 +217,7 @@ def test_a_script_of_a_package_is_there_however_its_path_is_written(
     steps = [
         Step("SMS_TaskSequence_RunPowerShellScriptAction", name, action="OSDRunPowerShellScript.exe",
              variables=fields(**named, OSDRunPowerShellScriptScriptName=name))
-        for name in ("Fix.ps1", "Scripts/Fix.ps1", r".\Scripts\Fix.ps1")
+        for name in ("One.ps1", "Scripts/Two.ps1", r".\Scripts\Three.ps1")
     ]  # fmt: skip
     told = Told(capsys, written(tmp_path, *steps))
     assert [status for _, status, _ in told.trace] == ["succeeded"] * 3
