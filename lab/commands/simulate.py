@@ -90,7 +90,7 @@ def simulate(
     alone = simulate_alone(
         sequence, spec, start=None if start == "auto" else cast(Start, start),
         variables=variables, doubles=doubles, fails=_fails(sequence, fails),
-        missing=missing,
+        missing=missing, records=True,
     )  # fmt: skip
     data = _answer(sequence, alone, template or TEMPLATE, strict=strict)
     said = [str(problem) for problem in (*sequence.flaws, *warnings(sequence))]
@@ -199,7 +199,7 @@ def _answer(sequence: TaskSequence, alone: Alone, template: str, *, strict: bool
         trace = trace[:first]
     ended: Mapping[str, Any] = {
         "code": alone.code, "failed_step": alone.failed_step, "step_code": alone.step_code,
-        "reason": alone.reason,
+        "reason": alone.reason or _logged(alone),
     }  # fmt: skip
     if result == "needs-doubles":
         ended = {"code": None, "failed_step": "", "step_code": None, "reason": "doubles are needed"}
@@ -217,6 +217,17 @@ def _answer(sequence: TaskSequence, alone: Alone, template: str, *, strict: bool
         "seconds": round(alone.run.seconds, 1),
         "variables": alone.run.variables,
     }
+
+
+def _logged(alone: Alone) -> str:
+    """The first error that smsts.log has of the step that ended the sequence: its code alone says little."""
+    said = ""
+    for event in alone.events:
+        if event.kind == "instruction" and event.data["name"] == alone.failed_step:
+            said = ""
+        elif event.kind == "record" and event.data.get("type") == 3:
+            said = said or str(event.data["message"]).strip().partition("\n")[0].strip()
+    return said if alone.result == "failed" else ""
 
 
 def _print(data: dict[str, Any]) -> None:

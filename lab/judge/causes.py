@@ -16,8 +16,26 @@ def failing_step(evidence: Evidence) -> StepSeen | None:
         return None
     failed = [step for step in evidence.steps if step.result == "failed" and not step.group]
     named = [step for step in failed if step.name == finish.failed_step]
-    candidates = named or failed
+    # A failed step elsewhere (continue on error) is not what ended a sequence whose last step succeeded.
+    candidates = named if finish.failed_step else failed
     return candidates[-1] if candidates else None
+
+
+def engine_failure(evidence: Evidence) -> tuple[Cause, ...]:
+    """What the engine logged before a sequence failed that no step's own code explains (a restart that could
+    not be made: the step that asked for it has succeeded)."""
+    finish = evidence.finish
+    if finish is None or finish.result != "failed":
+        return ()
+    asked = [s.seq for s in evidence.steps if s.name == finish.failed_step and s.seq < finish.seq]
+    since = asked[-1] if asked else 0
+    records = [r for r in evidence.records if r.severity == "error" and since < r.seq < finish.seq]
+    links = [
+        Cause(evidence.wall(r.seq), f"{r.component} logged {quoted(' '.join(r.message.split()), 100)}", r.seq)
+        for r in records[:2]
+    ]
+    ended = f"the sequence failed with {describe(finish.code)}"
+    return (*links, Cause(evidence.wall(finish.seq), ended, finish.seq)) if links else ()
 
 
 def lost(evidence: Evidence) -> tuple[Cause, ...]:

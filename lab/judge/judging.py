@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from lab.judge.causes import chain, failing_step
+from lab.judge.causes import chain, engine_failure, failing_step
 from lab.judge.disk_checks import DiskJudge, check_disk
 from lab.judge.evidence import Evidence
 from lab.judge.run_checks import (
@@ -72,6 +72,6 @@ def _with_log_line(verdict: Verdict, evidence: Evidence) -> Verdict:
 def _explained(verdict: Verdict, evidence: Evidence) -> Verdict:
     """What does not hold after a sequence that was not meant to fail has that failure as its likely cause."""
     step = failing_step(evidence)
-    if verdict.status != "falsified" or verdict.causes or step is None:
+    if verdict.status != "falsified" or verdict.causes:
         return verdict
-    return replace(verdict, causes=chain(evidence, step))
+    return replace(verdict, causes=chain(evidence, step) if step else engine_failure(evidence))

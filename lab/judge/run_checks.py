@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from typing import Protocol
 
-from lab.judge.causes import chain, failing_step, lost
+from lab.judge.causes import chain, engine_failure, failing_step, lost
 from lab.judge.evidence import Evidence, RecordSeen, StepSeen
 from lab.judge.verdict import Cause, Status, Verdict
 from lab.scenario.expect import LogExpectation, RequestExpectation, ValueExpectation
@@ -43,7 +43,7 @@ def unfinished(evidence: Evidence) -> str:
 
 def _failure(evidence: Evidence) -> tuple[Cause, ...]:
     step = failing_step(evidence)
-    return chain(evidence, step) if step else ()
+    return chain(evidence, step) if step else engine_failure(evidence)
 
 
 _RESULTS = {

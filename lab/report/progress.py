@@ -76,6 +76,8 @@ class MachineProgress:
             result = str(data.get("result", ""))
             if result != "disabled":
                 self.done += 1
+            if result == "skipped":
+                return f"step '{data.get('name', '')}' is skipped"
             if result == "failed":
                 return f"step '{data.get('name', '')}' failed with {describe(int(data.get('code') or 0))}"
         if event.kind == "sequence-finished":

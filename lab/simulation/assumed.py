@@ -180,13 +180,18 @@ def _files(sequence: TaskSequence) -> Iterator[SimFile]:
     for step in sequence.steps():
         for variable in step.variables:
             if (variable.property or variable.name).casefold() in _SCRIPT_NAMES and variable.value.strip():
-                names.setdefault(variable.value.strip().replace("\\", "/"), b"")
+                names.setdefault(_below(variable.value), b"")
         _, _, config = options(step.action).get("config", "").partition(",")
         for name in (config, step.variable("OSDConfigFileName")):
             if name.strip() and "%" not in name:
-                names[name.strip().replace("\\", "/")] = _ANSWER_FILE
+                names[_below(name)] = _ANSWER_FILE
     for name, data in {"unattend.xml": _ANSWER_FILE, **names}.items():
         yield SimFile(name, len(data), data=data)
+
+
+def _below(name: str) -> str:
+    """A file's path in its package, of what an export writes (.\\Scripts\\Fix.ps1)."""
+    return "/".join(part for part in name.strip().replace("\\", "/").split("/") if part not in ("", "."))
 
 
 def _images(sequence: TaskSequence, image: SimImage) -> Iterator[SimImage]:

@@ -19,7 +19,7 @@ from lab.sequence.xmlbuild import document_of
 from lab.simulation.alone import Start, simulate_alone
 from lab.site.exports import ExportFile, read_file
 from lab.yamlio import load_model
-from tests.unit.sequence_world import command, group, reboot, set_variable, when
+from tests.unit.sequence_world import command, fields, group, reboot, set_variable, when
 
 ROOT = Path(__file__).parents[2]
 
@@ -202,3 +202,22 @@ def test_every_real_sequence_comes_to_an_end(template: str, start: Start | None)
                 assert not [entry for entry in top if entry.status == "failed"], read.path
             else:
                 assert alone.failed_step or alone.reason, read.path
+
+
+def test_a_failure_says_what_the_log_says(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    told = Told(capsys, written(tmp_path, reboot("HD")), "--start", "pxe")
+    assert (told.data["failed_step"], told.data["step_code"]) == ("Restart", 0x80004005)
+    assert told.data["reason"] == "There is no formatted volume on a local disk to restart from"
+
+
+def test_a_script_of_a_package_is_there_however_its_path_is_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    named = {"OSDRunPowerShellScriptPackageID": "LAB00042", "OSDRunPowerShellScriptExecutionPolicy": "Bypass"}
+    steps = [
+        Step("SMS_TaskSequence_RunPowerShellScriptAction", name, action="OSDRunPowerShellScript.exe",
+             variables=fields(**named, OSDRunPowerShellScriptScriptName=name))
+        for name in ("One.ps1", "Scripts/Two.ps1", r".\Scripts\Three.ps1")
+    ]  # fmt: skip
+    told = Told(capsys, written(tmp_path, *steps))
+    assert [status for _, status, _ in told.trace] == ["succeeded"] * 3

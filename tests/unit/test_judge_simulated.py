@@ -11,17 +11,21 @@ from lab.clock import VirtualClock
 from lab.guest.doubles import Double
 from lab.judge.evidence import Evidence, evidence
 from lab.judge.judging import judge
+from lab.judge.run_checks import check_failed_step
 from lab.judge.verdict import Outcome, outcome
-from lab.scenario.expectations import expectations
+from lab.scenario.expectations import FailedStepExpected, expectations
 from lab.scenario.loader import load_scenarios
 from lab.scenario.schema import Scenario, machine_spec
+from lab.sequence.model import TaskSequence
 from lab.sequence.xmlformat import read_sequence
+from lab.simulation.alone import simulate_alone
 from lab.simulation.disks import Blob
 from lab.simulation.reference import reference_image
 from lab.simulation.site import SimContent, SimSite
 from lab.simulation.world import simulate
 from lab.timeline import Timeline
-from lab.yamlio import parse_document
+from lab.yamlio import Place, parse_document
+from tests.unit.sequence_world import command, reboot
 
 SAMPLE = Path(__file__).parents[2] / "scenarios" / "bare-metal.yaml"
 TEXT = SAMPLE.read_text(encoding="utf-8")
@@ -100,3 +104,18 @@ def test_an_expectation_turned_round_is_red_at_its_own_line(right: str, wrong: s
     line += right.startswith("result:")  # two keys changed places
     line -= right.startswith("path:")  # the place is that of the key above
     assert judged(changed, found) == (Outcome.FAILED, [line])
+
+
+def test_a_restart_that_cannot_be_made_has_its_reason_as_the_cause() -> None:
+    """The step that asked for it has succeeded, and a failure that the sequence survived is not to blame."""
+    (loaded,) = load_scenarios([SAMPLE])
+    spec = machine_spec(loaded.template, "PC-1", "52:54:00:11:22:33", "7b1f2f5e-1111-4222-8333-444455556666")
+    survived = command("Survived", continue_on_error=True)
+    sequence = TaskSequence("Test", children=(survived, reboot("HD")))
+    alone = simulate_alone(sequence, spec, start="pxe", fails={0: 5}, records=True)
+    seen = evidence(alone.events, {"PC-1": alone.run.final_state})
+    item = FailedStepExpected(Place("test", 1, 1), "Another")
+    verdict = check_failed_step(item, seen)
+    said = [cause.text for cause in verdict.causes]
+    assert verdict.status == "falsified" and alone.failed_step == "Restart"
+    assert "There is no formatted volume" in said[0] and not any("Survived" in text for text in said)
