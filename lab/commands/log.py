@@ -13,7 +13,7 @@ import click
 
 from lab.errors import EXIT_OK
 from lab.logs.files import check_logs, log_files, read_logs
-from lab.logs.history import Trace
+from lab.logs.history import Restart, Trace
 from lab.logs.records import Damage, Record
 from lab.logs.trace import trace
 from lab.sequence.codes import describe
@@ -150,7 +150,10 @@ _SIGNS = {
 def trace_lines(found: Trace) -> Iterator[str]:
     """A trace for eyes, with the line of the log before each item."""
     many = len({item.path for item in found.items}) > 1
+    restarts = list(found.restarts)
     for item in found.items:
+        while restarts and not many and restarts[0].line < item.line:
+            yield _restart(restarts.pop(0))
         sign, colour = _SIGNS.get(item.status or "", ("?", "yellow"))
         notes = [describe(item.code)] if item.code else []
         if item.status == "skipped" and item.condition is False:
@@ -166,8 +169,9 @@ def trace_lines(found: Trace) -> Iterator[str]:
         place = f"{Path(item.path).name if many else ''}:{item.line}".lstrip(":").rjust(6)
         text = f"{'  ' * item.depth}{click.style(sign, fg=colour)} {printable(item.name)}"
         yield f"{place} {text}" + (f"  ({', '.join(notes)})" if notes else "")
-    for restart in found.restarts:
-        yield f"{str(restart.line).rjust(6)} restart to {restart.target or '?'} after {restart.after or '?'}"
+    yield from map(_restart, restarts)
+    if not found.items:
+        yield "no instruction of a task sequence is in it; osdlab log show --errors lists what went wrong"
     said = f"result: {found.result}"
     if found.failed_step is not None:
         code = f" with {describe(found.code)}" if found.code is not None else ""
@@ -175,6 +179,10 @@ def trace_lines(found: Trace) -> Iterator[str]:
     yield said
     if found.damage:
         yield f"{len(found.damage)} damaged pieces; osdlab log show lists them"
+
+
+def _restart(restart: Restart) -> str:
+    return f"{str(restart.line).rjust(6)} restart to {restart.target or '?'} after {restart.after or '?'}"
 
 
 def printable(text: str) -> str:

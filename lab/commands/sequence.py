@@ -196,6 +196,6 @@ def _print_content(out: Console, read: ExportFile) -> None:
         return
     out.print(Text("Content", style="bold"))
     for item in read.content:
-        where = item.files or item.place or "missing"
+        where = item.files or item.place or "not in this export"
         line = Text(f"  {item.id}  {item.kind}  {item.name}  ")
         out.print(line.append(where, style="yellow" if item.missing else "dim"))

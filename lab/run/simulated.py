@@ -121,7 +121,7 @@ def _doubles(loaded: LoadedScenario, found: Sequence[Unanswered]) -> str:
     if not loaded.arguments:
         return "give the scenario these doubles:\n" + suggestion(found)
     name = f"{loaded.path.stem}.yaml"
-    said = f"doubles stand in a scenario file: save this, as '{name}' for instance, and run that file:\n"
+    said = f"save this, as '{name}' for instance, and run that file (the doubles alone go with --doubles):\n"
     return said + as_scenario(loaded) + suggestion(found)
 
 

@@ -93,6 +93,7 @@ _HRESULT: dict[int, tuple[str, str, str]] = {
         "Windows",
         "the content on the distribution point changed, or memory is bad",
     ),
+    0x8028400F: ("A compatible TPM cannot be found on this computer.", "Windows", "no TPM, or it is off"),
     0x80190191: ("Unauthorized (401)", "Windows", "no or a wrong Network Access Account"),
     0x80190193: ("Forbidden (403)", "Windows", "the account may not read the content"),
     0x80190194: ("Not found (404)", "Windows", "the content is not on the distribution point"),
