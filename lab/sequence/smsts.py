@@ -1,4 +1,4 @@
-"""smsts.log records in CMTrace's format: written and read.
+"""smsts.log records in CMTrace's format, written; ``lab.logs`` reads them.
 
 Engine room: standard library only, no I/O. Format (observed log)::
 
@@ -13,8 +13,6 @@ closing mark. ``type``: 0 verbose, 1 information, 2 warning, 3 error.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
 
 #: What a log file begins with.
 BOM = b"\xef\xbb\xbf"
@@ -25,32 +23,6 @@ LIMIT = 5_242_880
 _STAMP = re.compile(rb'<time="(\d\d):(\d\d):(\d\d)[^"]*" date="(\d\d)-(\d\d)-(\d{4})"')
 
 _OPEN, _CLOSE = "<![LOG[", "]LOG]!>"
-_TAIL = re.compile(
-    r'<time="([^"<>]*)" date="([^"<>]*)" component="([^"<>]*)" context="([^"<>]*)" '
-    r'type="(\d)" thread="(\d+)" file="([^"<>]*)">'
-)
-_ANY_TAIL = re.compile(r"<([^<>]*)>")
-_ATTRIBUTE = re.compile(r'(\w+)="([^"]*)"')
-
-
-@dataclass(frozen=True)
-class Record:
-    """One record. ``time`` and ``date`` as in the file; ``type`` 0 to 3; ``thread`` 0 when missing."""
-
-    message: str
-    time: str = ""
-    date: str = ""
-    component: str = ""
-    context: str = ""
-    type: int = 1
-    thread: int = 0
-    file: str = ""
-
-    @property
-    def bias(self) -> int:
-        """Minutes to add to the local time to get UTC; 0 when the record has none."""
-        found = re.search(r"([+-]\d+)$", self.time)
-        return int(found.group(1)) if found else 0
 
 
 def rolled_name(records: bytes) -> str:
@@ -117,50 +89,3 @@ def format_record(
 
 def _plain(text: str) -> str:
     return re.sub(r'["<>\r\n]', "_", text)
-
-
-def parse_records(data: bytes | str) -> Iterator[Record]:
-    """The records of a log, in order. Damaged pieces between and around records are left out.
-
-    A record without its closing mark ends where the next one opens at the start of a line. Undecodable
-    bytes become replacement characters; nothing raises.
-    """
-    text = data if isinstance(data, str) else data.decode("utf-8-sig", errors="replace")
-    start = text.find(_OPEN)
-    while start >= 0:
-        end = text.find(_CLOSE, start)
-        if end < 0:
-            return
-        reopened = text.rfind("\n" + _OPEN, start, end)
-        if reopened >= 0:
-            start = reopened + 1
-        message = text[start + len(_OPEN) : end]
-        tail = end + len(_CLOSE)
-        found = _TAIL.match(text, tail)
-        if found:
-            when, date, component, context, kind, thread, file = found.groups()
-            yield Record(message, when, date, component, context, int(kind), int(thread), file)
-        else:
-            found = _ANY_TAIL.match(text, tail)
-            if found:
-                yield _from_attributes(message, dict(_ATTRIBUTE.findall(found.group(1))))
-        start = text.find(_OPEN, found.end() if found else tail)
-
-
-def _from_attributes(message: str, values: dict[str, str]) -> Record:
-    """The slow path: attributes missing, in another order, or not numeric."""
-
-    def number(name: str, default: int) -> int:
-        text = values.get(name, "")
-        return int(text) if text.isascii() and text.isdigit() else default
-
-    return Record(
-        message=message,
-        time=values.get("time", ""),
-        date=values.get("date", ""),
-        component=values.get("component", ""),
-        context=values.get("context", ""),
-        type=number("type", 1),
-        thread=number("thread", 0),
-        file=values.get("file", ""),
-    )

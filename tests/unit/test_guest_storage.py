@@ -17,6 +17,7 @@ from lab.sequence import smsts
 from lab.simulation.disks import Growing, Volume
 from lab.simulation.machine import Machine
 from lab.simulation.ports import ModelLog
+from tests.smsts_log import records
 
 DATA = "C:\\_SMSTaskSequence"
 
@@ -101,7 +102,7 @@ def test_a_full_log_is_rolled_and_the_whole_set_moves_the_same_on_a_machine_and_
     for name in names:
         content = machine.letters["C:"].files.get(f"Windows\\CCM\\Logs\\{name}")
         assert isinstance(content, Growing) and content.whole() == (real / name).read_bytes()
-    whole = [item.message for name in names for item in smsts.parse_records((real / name).read_bytes())]
+    whole = [item.message for name in names for item in records((real / name).read_bytes())]
     assert whole == [f"number {second}" for second in range(9)]
     assert not list((Path(drives["C:"]) / "_SMSTaskSequence").rglob("*.log"))
 

