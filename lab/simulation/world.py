@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from lab.client.bootstrap import NO_TASK_SEQUENCES
 from lab.clock import VirtualClock
 from lab.errors import LabError, LabFault, PhaseTimeout
 from lab.guest.doubles import Double
-from lab.guest.loop import NO_TASK_SEQUENCES, Loop, Restarting, record
+from lab.guest.loop import Loop, Restarting, record
 from lab.guest.place import Place
 from lab.guest.windows_setup import generated_name
 from lab.hypervisor.protocol import MachineSpec

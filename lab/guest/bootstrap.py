@@ -1,0 +1,64 @@
+"""A start of Windows PE on the machine: ``lab.client.bootstrap`` with the site, screen and keyboard."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from lab.client.bootstrap import (
+    Answered,
+    AskAssignments,
+    AskLocations,
+    AskPolicy,
+    Begin,
+    Nothing,
+    Request,
+    Say,
+    Show,
+    bootstrap,
+)
+from lab.client.wizard import Page
+from lab.guest.management import ManagementPoint
+
+Tell = Callable[[str, dict[str, Any]], None]
+
+
+def begin(
+    management: ManagementPoint,
+    ask: Callable[[Page], str],
+    tell: Tell,
+    say: Callable[[dict[str, Any]], None],
+) -> Begin | Nothing:
+    """What comes of this start. ``ask`` shows a page and gives the line typed, ``tell`` tells the host,
+    ``say`` logs a record. Raises LabFault, PhaseTimeout."""
+    driven = bootstrap()
+    answer: Any = None
+    while True:
+        try:
+            request = driven.send(answer)
+        except StopIteration as ended:
+            result: Begin | Nothing = ended.value
+            return result
+        answer = _answer(request, management, ask, tell, say)
+
+
+def _answer(
+    request: Request,
+    management: ManagementPoint,
+    ask: Callable[[Page], str],
+    tell: Tell,
+    say: Callable[[dict[str, Any]], None],
+) -> Any:
+    match request:
+        case AskAssignments():
+            return management.assignments()
+        case AskPolicy():
+            return management.policy(request.deployment)
+        case AskLocations():
+            return management.locations(request.package)
+        case Show():
+            return ask(request.page)
+        case Answered():
+            return tell("wizard-done", request.told)
+        case Say():
+            return say(request.record)
