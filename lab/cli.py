@@ -301,7 +301,7 @@ def _print_plan(loaded: LoadedScenario, resolved: dict[str, Any]) -> None:
         OUT.print(Text(f"  content   {package}: {', '.join(files.values())}"))
     # Judged on nothing at all, each expectation says at least what it wants.
     for verdict in judge(loaded.expectations, evidence([], {})):
-        OUT.print(Text(f"  expects   {verdict.expected}"))
+        OUT.print(Text(f"  expects   {verdict.wanted}"))
 
 
 def _say(text: str) -> None:
