@@ -57,7 +57,7 @@ _MOST_OFFERED = 100
 def simulate_into(
     folder: Path,
     loaded: LoadedScenario,
-    sequence: TaskSequence,
+    sequences: Mapping[str, TaskSequence],
     settings: Settings,
     on_event: OnEvent,
     *,
@@ -75,6 +75,7 @@ def simulate_into(
         timeline = Timeline(clock, file)
         timeline.follow(on_event)
         timeline.append("lab", "run-started", name=loaded.title, live=live)
+        (sequence,) = sequences.values()
         run = _simulated(loaded, sequence, settings, timeline, clock)
         fault = run.fault or _over_time(timeline, loaded.scenario.limits.time or settings.time_limit)
         if fault is not None and not any(event.kind == "lab-error" for event in timeline.events):
@@ -85,13 +86,16 @@ def simulate_into(
     return _told(loaded, fault) if isinstance(fault, Unanswered) else fault
 
 
-def rehearse(loaded: LoadedScenario, sequence: TaskSequence, settings: Settings) -> LabFault | None:
+def rehearse(
+    loaded: LoadedScenario, sequences: Mapping[str, TaskSequence], settings: Settings
+) -> LabFault | None:
     """The commands that a machine would reach and no double answers, as one fault; None when there are none.
 
     A machine needs minutes to come to the first of them, the simulator a moment. From the second on it is
     taken that those before succeeded.
     """
     found: list[Unanswered] = []
+    (sequence,) = sequences.values()
     while len(found) < _MOST_OFFERED:
         clock = VirtualClock()
         answered = [item.double for item in found]
