@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import click
 from rich.console import Console
@@ -35,17 +35,16 @@ from lab.errors import (
     Problem,
     UsageError,
 )
-from lab.judge.evidence import evidence
-from lab.judge.judging import judge
 from lab.judge.verdict import exit_code
 from lab.pe.images import client_package, ensure_pe, ensure_reference_image
 from lab.report.make import make_report
+from lab.report.planned import plan_lines, without_secrets
 from lab.report.progress import Progress
 from lab.report.summary import render_rich, render_total
 from lab.run.budget import USUAL, Candidate, choose
 from lab.run.doctor import examine
 from lab.run.front import run_scenario
-from lab.run.hidden import masked, secret_values
+from lab.run.hidden import secret_values
 from lab.run.prepare import check_content, make_plan, read_checked_sequences
 from lab.run.turn import host_factor, turn
 from lab.scenario.commandline import command_line_scenario
@@ -53,7 +52,6 @@ from lab.scenario.fields import duration
 from lab.scenario.loader import LoadedScenario, load_scenarios
 from lab.scenario.matrix import file_schema
 from lab.scenario.schema import Template
-from lab.sequence.variables import Variables
 from lab.settings import Settings
 from lab.yamlio import json_schema
 
@@ -161,7 +159,9 @@ def plan(settings: Settings, path: Path, form: str) -> int:
         if form == "json":
             OUT.print_json(json.dumps(resolved))
         else:
-            OUT.print(Text("\n".join(plan_lines(loaded, resolved))))
+            title, *lines = plan_lines(loaded, resolved)
+            OUT.print(Text(title, style="bold"))
+            OUT.print(Text("\n".join(lines)))
     return EXIT_OK
 
 

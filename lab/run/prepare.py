@@ -21,8 +21,10 @@ from lab.run.offer import offer
 from lab.run.plan import MachinePlan, RunPlan
 from lab.run.siteplan import child_ids, policy_bases, site_objects
 from lab.run.software import complete
-from lab.scenario.loader import LoadedScenario, SequenceEntry, check_steps
+from lab.scenario.loader import LoadedScenario, check_steps
+from lab.scenario.machines import LoadedMachine
 from lab.scenario.schema import machine_spec
+from lab.scenario.sitefile import SequenceEntry
 from lab.sequence.model import TaskSequence
 from lab.sequence.references import needed
 from lab.sequence.validate import validate
