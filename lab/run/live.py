@@ -28,12 +28,13 @@ from lab.run.front import room_needed
 from lab.run.hidden import hide, secret_values
 from lab.run.messages import ID_LENGTH, as_error
 from lab.run.plan import RunPlan
-from lab.run.prepare import MACHINE_NAME, check_content, make_plan, read_checked_sequence
+from lab.run.prepare import check_content, make_plan, read_checked_sequence
 from lab.run.record import read_final_states, update_latest
 from lab.run.simulated import rehearse
 from lab.run.slots import machine_room
 from lab.run.ssh import LabBackend, RunKey, live_host
 from lab.scenario.loader import LoadedScenario
+from lab.scenario.machines import MACHINE_NAME
 from lab.sequence.model import TaskSequence
 from lab.settings import Settings
 from lab.timeline import Event

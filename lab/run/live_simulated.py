@@ -13,10 +13,11 @@ from lab.run.conversation import OnEvent, nothing
 from lab.run.folder import make_folder, run_name
 from lab.run.hidden import hide, secret_values
 from lab.run.live import names_of
-from lab.run.prepare import MACHINE_NAME, check_content, read_checked_sequence
+from lab.run.prepare import check_content, read_checked_sequence
 from lab.run.record import read_final_states, update_latest
 from lab.run.simulated import simulate_into
 from lab.scenario.loader import LoadedScenario
+from lab.scenario.machines import MACHINE_NAME
 from lab.settings import Settings
 from lab.timeline import Event
 

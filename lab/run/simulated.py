@@ -18,10 +18,11 @@ from lab.pe.recipe import read_recipe
 from lab.run.conversation import OnEvent
 from lab.run.messages import error_message
 from lab.run.offer import as_scenario
-from lab.run.prepare import BOOT_IMAGES, MACHINE_NAME, Site, first_variables, identity, known_images, site_of
+from lab.run.prepare import BOOT_IMAGES, Site, first_variables, known_images, site_of
 from lab.run.software import software_policy
 from lab.run.strategy import OVER_TIME
 from lab.scenario.loader import LoadedScenario
+from lab.scenario.machines import MACHINE_NAME
 from lab.scenario.schema import machine_spec
 from lab.sequence.doubled import double_steps
 from lab.sequence.model import TaskSequence
@@ -135,7 +136,7 @@ def _simulated(
 ) -> SimulatedRun:
     """Simulate the scenario with these doubles behind its own."""
     site = _site(loaded, settings)
-    mac, identifier = identity(loaded.identity)
+    only = loaded.machines[0]
     boot_files = {name: path.stat().st_size for name, path in site.boot_files.items()}
     offered = SimSite(
         MACHINE_NAME,
@@ -147,7 +148,7 @@ def _simulated(
     own = [Double.from_json(double.to_json()) for double in loaded.scenario.doubles]
     return simulate(
         double_steps(sequence, [double.step for double in doubles if double.step]),
-        machine_spec(loaded.template, MACHINE_NAME, mac, identifier),
+        machine_spec(loaded.template, MACHINE_NAME, only.mac, only.uuid),
         variables=first_variables(loaded, client=site.client_package, boot_image=site.boot_image),
         secrets=loaded.scenario.secrets,
         doubles=[*own, *doubles],

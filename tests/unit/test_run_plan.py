@@ -14,8 +14,9 @@ from lab.hypervisor.protocol import DiskSpec, MachineSpec, NicSpec
 from lab.run.folder import make_folder, run_name
 from lab.run.messages import as_error, error_message
 from lab.run.plan import MachinePlan, RunPlan
-from lab.run.prepare import check_content, identity, read_checked_sequence
+from lab.run.prepare import check_content, read_checked_sequence
 from lab.scenario.loader import load_scenarios
+from lab.scenario.machines import identity
 from lab.sequence.model import Reference, TaskSequence
 from lab.settings import Settings
 

@@ -11,8 +11,9 @@ from lab.clock import VirtualClock
 from lab.errors import InputError, LabFault
 from lab.guest.doubles import Double
 from lab.hypervisor.protocol import DiskSpec, MachineSpec, NicSpec
-from lab.run.prepare import check_content, policy, read_checked_sequence
+from lab.run.prepare import check_content, read_checked_sequence
 from lab.run.simulated import rehearse
+from lab.run.siteplan import policy_base
 from lab.scenario.loader import LoadedScenario, load_scenarios
 from lab.sequence.doubled import double_steps
 from lab.sequence.nested import children_of
@@ -131,7 +132,7 @@ children: {LAB00020: missing}
 pe_components: []
 """
     loaded = load(tmp_path, '<sequence version="3.10"/>', more)
-    told = policy(loaded, read_checked_sequence(loaded), {}, client="", boot_image="")
+    told = policy_base(loaded, read_checked_sequence(loaded))
     assert told["packages"]["LAB00005"]["programs"]["Install"]["command"] == "a.exe"
     assert told["applications"]["Editor"] == told["applications"]["ScopeId_1/Application_1"]
     assert told["applications"]["Editor"]["detection"] == [{"file": "C:\\e.exe", "version": "1.2"}]

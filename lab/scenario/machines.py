@@ -1,0 +1,162 @@
+"""The machines of a scenario, each with all that is its own: hardware, identity, answers, expectations."""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from lab.errors import Problem
+from lab.scenario.expectations import Expectation, expectations, questions
+from lab.scenario.finding import find_template
+from lab.scenario.keys import DeviceVariable, ScenarioMachine, Wizard
+from lab.scenario.schema import Scenario, Template
+from lab.site.model import SiteObjects
+from lab.yamlio import Document, Node, Scalar
+from lab.yamlio import Mapping as MappingNode
+
+#: What the only machine of a scenario is called.
+MACHINE_NAME = "PC-1"
+
+
+@dataclass(frozen=True)
+class LoadedMachine:
+    """``mac`` with colons, lower case, of its first card; ``uuid`` of its SMBIOS.
+
+    ``answers``: {"f12": whether it is pressed, "choose": sequence or None, "variables": {name: value}}, what
+    is typed at its keyboard. ``secrets``: the names of those variables that nobody may see.
+    """
+
+    name: str
+    template: Template
+    template_name: str
+    mac: str
+    uuid: str
+    variables: Mapping[str, str] = field(default_factory=dict)
+    secrets: tuple[str, ...] = ()
+    answers: Mapping[str, Any] = field(default_factory=dict)
+    expectations: tuple[Expectation, ...] = ()
+
+    def questions(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """(Windows paths, registry keys) that the judge needs from its disk."""
+        return questions(self.expectations)
+
+
+def identity(scenario: str, index: int = 0) -> tuple[str, str]:
+    """A machine's (MAC, UUID), the same at every run of the scenario."""
+    digest = hashlib.sha256(f"{scenario}/{index}".encode()).digest()
+    mac = ":".join(f"{byte:02x}" for byte in (0x52, 0x54, 0x00, *digest[:3]))
+    return mac, str(uuid.UUID(bytes=digest[:16], version=4))
+
+
+def load_machines(
+    document: Document[Scenario],
+    path: Path,
+    templates: Path | None,
+    known_by: str,
+    problems: list[Problem],
+    *,
+    site: SiteObjects | None = None,
+    judged: bool = True,
+) -> tuple[LoadedMachine, ...]:
+    """The machines of a scenario; those without a template are left out, and a problem says why.
+
+    ``known_by``: the run's identity. A machine of ``machines`` that is named as a device of the site is that
+    device unless it says otherwise.
+    """
+    scenario, root = document.value, document.root
+    several = scenario.machines
+    made: list[LoadedMachine] = []
+    taken: dict[str, str] = {}
+    for index, (name, own) in enumerate(several.items() or [(MACHINE_NAME, ScenarioMachine())]):
+        keys = ("machines", name) if several else ()
+        template = _template(root, keys, own, path, templates, problems)
+        if template is None:
+            continue
+        device = site.device(name) if site is not None and several else None
+        mac, identifier = identity(known_by, index)
+        mac = own.mac or scenario.mac or (device.mac if device else "") or mac
+        first = int(mac.replace(":", ""), 16)
+        for number in range(first, first + len(template.nics)):
+            other = taken.setdefault(number.to_bytes(6, "big").hex(":"), name)
+            if other != name:
+                place = document.place(*keys, "mac")
+                problems.append(place.problem(f"machines '{other}' and '{name}' have the same MAC address"))
+                break
+        variables = _together(scenario.variables, own.variables)
+        judged_as = name if len(several) > 1 else ""
+        made.append(
+            LoadedMachine(
+                name=name,
+                template=template,
+                template_name=own.machine or scenario.machine,
+                mac=mac,
+                uuid=own.uuid or scenario.uuid or (device.uuid if device else "") or identifier,
+                variables={key: variable.value for key, variable in variables.items()},
+                secrets=tuple(key for key, variable in variables.items() if variable.secret),
+                answers=_answers(own.f12 or scenario.f12, scenario.wizard, own.wizard),
+                expectations=(
+                    *(expectations(document, machine=judged_as) if judged else ()),
+                    *(expectations(document, own.expect, keys, machine=judged_as) if own.expect else ()),
+                ),
+            )
+        )
+    return tuple(made)
+
+
+def missing_keys(root: Node, *, judged: bool = True) -> list[Problem]:
+    """Keys that a scenario of this shape cannot do without. ``judged`` false: without ``expect``, too."""
+    if not isinstance(root, MappingNode):
+        return []
+    given = {key.text: value for key, value in root.entries}
+    machines = given.get("machines")
+    lacking: list[Problem] = []
+    for key in ("machine", *(("expect",) if judged else ())):
+        if key in given:
+            continue
+        if not isinstance(machines, MappingNode) or not machines.entries:
+            lacking.append(root.place.problem(f"key '{key}' is missing"))
+            continue
+        for name, value in machines.entries:
+            own = value.entries if isinstance(value, MappingNode) else ()
+            if key not in {entry.text for entry, _ in own}:
+                lacking.append(name.place.problem(f"key '{key}' is missing", "or say it for all machines"))
+    if "site" not in given and "sequence" not in given:
+        lacking.append(root.place.problem("key 'sequence' is missing"))
+    return lacking
+
+
+def text_at(root: Node | None, *keys: str) -> Scalar | None:
+    """The text under these keys of a file's root, if there is one."""
+    for key in keys:
+        entries = root.entries if isinstance(root, MappingNode) else ()
+        root = next((value for name, value in entries if name.text == key), None)
+    return root if isinstance(root, Scalar) and root.data() is not None else None
+
+
+def _template(
+    root: Node, keys: tuple[str, ...], own: ScenarioMachine, path: Path, templates: Path | None,
+    problems: list[Problem],
+) -> Template | None:  # fmt: skip
+    where = (*keys, "machine") if own.machine else ("machine",)
+    found: list[Problem] = []
+    template = find_template(text_at(root, *where), path, templates, found)
+    problems += [problem for problem in found if problem not in problems]
+    return template
+
+
+def _together(
+    above: Mapping[str, DeviceVariable], own: Mapping[str, DeviceVariable]
+) -> dict[str, DeviceVariable]:
+    """Case does not count in a variable's name (R16)."""
+    said = {name.casefold() for name in own}
+    return {**{name: value for name, value in above.items() if name.casefold() not in said}, **own}
+
+
+def _answers(f12: str, above: Wizard, own: Wizard | None) -> dict[str, Any]:
+    choose = own.choose if own is not None and own.choose is not None else above.choose
+    typed = {**above.variables, **(own.variables if own is not None else {})}
+    return {"f12": f12 == "pressed", "choose": choose, "variables": typed}
