@@ -13,10 +13,15 @@ from typing import Any
 from lab.errors import LabFault
 
 
+class UnansweredPage(LabFault):
+    """The wizard asks for something that the scenario does not answer; the hint has the lines to paste."""
+
+
 def typed(page: Mapping[str, Any], answers: Mapping[str, Any], *, machine: str) -> str:
     """The line to type while ``page`` is on the screen of ``machine``.
 
-    Raises LabFault with the lines to paste where the scenario has no answer, or one that was refused.
+    Raises UnansweredPage with the lines to paste where the scenario has no answer, or a wrong one, and
+    LabFault for a value that the wizard refused.
     """
     if page["page"] == "choose":
         return _choice(page, answers, machine)
@@ -60,5 +65,5 @@ def _choice(page: Mapping[str, Any], answers: Mapping[str, Any], machine: str) -
     return str(named[0]["number"])
 
 
-def _unanswered(message: str, lines: str) -> LabFault:
-    return LabFault(message, hint=f"give the scenario (or its machine) this:\nwizard:\n{lines}")
+def _unanswered(message: str, lines: str) -> UnansweredPage:
+    return UnansweredPage(message, hint=f"give the scenario (or its machine) this:\nwizard:\n{lines}")

@@ -28,7 +28,7 @@ from lab.run.front import room_needed
 from lab.run.hidden import hide, secret_values
 from lab.run.messages import ID_LENGTH, as_error
 from lab.run.plan import RunPlan
-from lab.run.prepare import check_content, make_plan, read_checked_sequence
+from lab.run.prepare import check_content, make_plan, read_checked_sequence, read_checked_sequences
 from lab.run.record import read_final_states, update_latest
 from lab.run.simulated import rehearse
 from lab.run.slots import machine_room
@@ -87,7 +87,7 @@ class LiveRun:
         update_latest(self._settings.reports, self.folder.name)
         check_content(self.loaded, sequence)
         self._settings.make_cache()
-        if missing := rehearse(self.loaded, sequence, self._settings):
+        if missing := rehearse(self.loaded, read_checked_sequences(self.loaded), self._settings):
             raise missing
         plan = self._live(make_plan(self.loaded, self._settings, self.folder, sequence, self._say))
         try:

@@ -13,7 +13,7 @@ from lab.run.conversation import OnEvent, nothing
 from lab.run.folder import make_folder, run_name
 from lab.run.hidden import hide, secret_values
 from lab.run.live import names_of
-from lab.run.prepare import check_content, read_checked_sequence
+from lab.run.prepare import check_content, read_checked_sequences
 from lab.run.record import read_final_states, update_latest
 from lab.run.simulated import simulate_into
 from lab.scenario.loader import LoadedScenario
@@ -39,12 +39,13 @@ class SimulatedRun:
         self._settings, self._on_event = settings, on_event
 
     def __enter__(self) -> SimulatedRun:
-        self._sequence = read_checked_sequence(self.loaded)
-        self.step_names = names_of(self._sequence)
+        self._sequences = read_checked_sequences(self.loaded)
+        (sequence,) = self._sequences.values()
+        self.step_names = names_of(sequence)
         name = run_name(self.loaded.path.stem, datetime.now().astimezone(), "sim")
         self.folder = make_folder(self._settings.reports, name)
         update_latest(self._settings.reports, self.folder.name)
-        check_content(self.loaded, self._sequence)
+        check_content(self.loaded, sequence)
         return self
 
     def __exit__(self, *raised: object) -> None:
@@ -62,7 +63,7 @@ class SimulatedRun:
             self.events.append(event)
             self._on_event(event)
 
-        fault = simulate_into(self.folder, self.loaded, self._sequence, self._settings, take, live=True)
+        fault = simulate_into(self.folder, self.loaded, self._sequences, self._settings, take, live=True)
         if fault is not None:
             raise fault
 

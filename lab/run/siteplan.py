@@ -55,6 +55,7 @@ def policy_base(loaded: LoadedScenario, sequence: TaskSequence) -> dict[str, Any
         "doubles": [double.to_json() for double in loaded.scenario.doubles],
         "drivers": [driver.to_json() for driver in loaded.scenario.drivers],
         **software_policy(loaded),
+        "variables": {"_SMSTSClientPackageID": client} if client else {},
         "client_package": client,
         "references": list(references(loaded, sequence)),
     }

@@ -11,7 +11,7 @@ from lab.clock import VirtualClock
 from lab.errors import InputError, LabFault
 from lab.guest.doubles import Double
 from lab.hypervisor.protocol import DiskSpec, MachineSpec, NicSpec
-from lab.run.prepare import check_content, read_checked_sequence
+from lab.run.prepare import check_content, read_checked_sequence, read_checked_sequences
 from lab.run.simulated import rehearse
 from lab.run.siteplan import policy_base
 from lab.scenario.loader import LoadedScenario, load_scenarios
@@ -109,18 +109,18 @@ def test_an_unknown_type_is_refused_with_its_place_and_its_double(tmp_path: Path
     assert "s.xml:1:26" in unknown and "'Vendor_Thing'" in unknown and 'step: "Flash"' in unknown
     settings = Settings(tmp_path, tmp_path / "cache", tmp_path)
     answered = load(tmp_path, VENDOR, "doubles: [{step: Flash, exit: 0}]")
-    assert rehearse(answered, read_checked_sequence(answered), settings) is None
+    assert rehearse(answered, read_checked_sequences(answered), settings) is None
 
 
 def test_a_rehearsal_offers_the_double_of_a_script(tmp_path: Path) -> None:
     settings = Settings(tmp_path, tmp_path / "cache", tmp_path)
     loaded = load(tmp_path, SCRIPT)
-    fault = rehearse(loaded, read_checked_sequence(loaded), settings)
+    fault = rehearse(loaded, read_checked_sequences(loaded), settings)
     assert fault is not None and '- script: "Look.ps1"' in fault.hint
     answered = load(tmp_path, SCRIPT, "doubles: [{script: Look.ps1}]")
-    assert rehearse(answered, read_checked_sequence(answered), settings) is None
+    assert rehearse(answered, read_checked_sequences(answered), settings) is None
     no_powershell = load(tmp_path, SCRIPT, "pe_components: []")
-    assert rehearse(no_powershell, read_checked_sequence(no_powershell), settings) is None
+    assert rehearse(no_powershell, read_checked_sequences(no_powershell), settings) is None
 
 
 def test_the_policy_has_the_software_of_the_scenario(tmp_path: Path) -> None:

@@ -18,8 +18,8 @@ from lab.sequence.effects_imaging import CaptureImage, Intent
 from lab.sequence.model import Step, StepVariable, TaskSequence
 from lab.sequence.steptypes import STEP_TYPES
 from lab.sequence.xmlformat import read_sequence
-from lab.simulation.reference import reference_image
 from lab.simulation.outcome import SimulatedRun
+from lab.simulation.reference import reference_image
 from lab.simulation.run import simulate
 from lab.simulation.site import SimContent, SimFile, SimImage
 from lab.timeline import Timeline

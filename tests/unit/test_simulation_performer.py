@@ -88,7 +88,8 @@ class World:
         )  # fmt: skip
         bench = Bench(
             self.machine, self.site, self.clock, lambda: "PC-1", lambda name: None,
-            doubles=doubles, place=Place(3, "A step"), policy={"naa": {"user": "LAB\\naa", "password": "alone"}},
+            doubles=doubles, place=Place(3, "A step"),
+            policy={"naa": {"user": "LAB\\naa", "password": "alone"}},
         )  # fmt: skip
         self.performer = ModelPerformer(bench)
 
@@ -278,7 +279,8 @@ def test_a_bios_machine_starts_what_stands_on_its_active_partition() -> None:
     assert world.do(InstallBootFiles("C:")).code == 0x80070002
     assert world.do(DownloadContent("LAB00002", "C:\\_SMSTaskSequence\\WinPE")).ok
     assert world.do(StageBootImage("LAB00002", "C:\\_SMSTaskSequence\\WinPE")).ok
-    assert [next(world.machine.starts()) for _ in range(2)] == ["staged", "pxe"], "once, and nothing is deployed"
+    starts = [next(world.machine.starts()) for _ in range(2)]
+    assert starts == ["staged", "pxe"], "once, and nothing is deployed"
     for name in ("bootmgr", "bootmgr.img", "extlinux.conf"):
         world.do(WriteFile(f"C:\\Windows\\Boot\\PCAT\\{name}", name))
     assert world.do(InstallBootFiles("C:")).ok

@@ -20,11 +20,11 @@ from lab.sequence.model import Group, Step, StepVariable, TaskSequence
 from lab.simulation import windows
 from lab.simulation.disks import Blob
 from lab.simulation.machine import LOADER_PLACES, Machine
+from lab.simulation.outcome import SimulatedRun
 from lab.simulation.ports import ModelStore
 from lab.simulation.reference import reference_image
-from lab.simulation.outcome import SimulatedRun
 from lab.simulation.run import simulate
-from lab.simulation.site import SimContent, SimFile, SimImage, SimSite
+from lab.simulation.site import SimContent, SimFile, SimImage
 from lab.simulation.world import World
 from lab.site.model import Purpose
 from lab.timeline import Event, Timeline
@@ -233,7 +233,8 @@ def test_a_restart_before_any_disk_is_formatted_fails_the_sequence(continues: bo
 
 
 def test_missing_content_fails_the_step_with_its_code() -> None:
-    run = Run(*BARE_METAL, contents={**CONTENTS, "LAB00001": replace(CONTENTS["LAB00001"], distributed="missing")})
+    gone = replace(CONTENTS["LAB00001"], distributed="missing")
+    run = Run(*BARE_METAL, contents={**CONTENTS, "LAB00001": gone})
     assert run.run.finished is not None
     assert (run.run.result, run.run.finished.failed_step) == ("failed", "Apply image")
     assert run.run.finished.step_code == 0x80070002
@@ -298,9 +299,10 @@ BY_ITSELF = Double("fw.exe", restarts="always")
 def test_a_required_deployment_is_not_offered_to_a_machine_that_restarted_by_itself() -> None:
     run = Run(FIRMWARE, *BARE_METAL, doubles=(BY_ITSELF,), purpose="required")
     assert run.run.fault is None and run.run.finished is None and run.run.starts == 2
-    decisions = [event.data["action"] for event in run.events if (event.source, event.kind) == ("site", "pxe")]
+    decisions = [event.data["action"] for event in run.events if event.kind == "pxe"]
     assert decisions == ["boot", "abort"]
-    assert "unexpected-reset" in run.kinds("lab") and "PXE: abort: no deployment is left" in run.run.unfinished
+    assert "unexpected-reset" in run.kinds("lab")
+    assert "PXE: abort: no deployment is left" in run.run.unfinished
     assert run.kinds("agent").count("hello") == 1, "the second start got no boot image"
     resets = [event for event in run.events if event.kind == "reset"]
     assert [(event.phase, event.data["expected"]) for event in resets] == [("firmware", False)]
