@@ -14,6 +14,7 @@ LEVELS: tuple[frozenset[str], ...] = tuple(
         "errors clock files settings yamlio",
         "timeline",
         "sequence",
+        "client",
         "site hypervisor network disk guest pe logs",
         "simulation",
         "scenario",
@@ -51,8 +52,9 @@ HOMES: dict[str, frozenset[str]] = {
     "allure_commons": frozenset({"pytest_plugin", "report"}),
 }
 #: Rooms that run in the guest or must stay pure: the standard library only.
-STANDARD_LIBRARY_ONLY = frozenset({"errors", "clock", "timeline", "sequence", "guest"})
-#: The engine does no I/O and asks no clock.
+STANDARD_LIBRARY_ONLY = frozenset({"errors", "clock", "timeline", "sequence", "client", "guest"})
+#: Neither engine nor client does I/O or asks a clock.
+PURE = frozenset({"sequence", "client"})
 FORBIDDEN_IN_ENGINE = frozenset(
     [
         "os",
@@ -128,8 +130,8 @@ def _reason(room: str, name: str) -> str:
             return f"room '{room}' may not import room '{other}'"
         return ""
     if top in sys.stdlib_module_names:
-        if room == "sequence" and top in FORBIDDEN_IN_ENGINE:
-            return f"the engine is pure and may not import '{top}'"
+        if room in PURE and top in FORBIDDEN_IN_ENGINE:
+            return f"room '{room}' is pure and may not import '{top}'"
         return ""
     if room in STANDARD_LIBRARY_ONLY:
         return f"room '{room}' is standard library only, not '{top}'"

@@ -17,7 +17,7 @@ from lab.errors import LabFault
 from lab.pe.programs import PackageTree
 
 #: What the bundle holds, below the package's folder (docs/architecture.md, import order).
-PARTS = ("__init__.py", "errors.py", "clock.py", "sequence", "guest")
+PARTS = ("__init__.py", "errors.py", "clock.py", "sequence", "client", "guest")
 MAINS = {
     "agent.zip": "import sys\nfrom lab.guest.agent import main\nsys.exit(main())\n",
     "setup.zip": "import sys\nfrom lab.guest.windows_setup import main\nsys.exit(main())\n",

@@ -122,17 +122,22 @@ class PartitionDisk(Effect):
 
 @dataclass(frozen=True)
 class DownloadContent(Effect):
-    """Fetch a package from the distribution point into ``destination`` (a folder of the machine).
+    """Fetch a package from the distribution points that the site names, each in turn, into ``destination`` (a
+    folder of the machine).
 
-    Outcome value: ``path`` folder, ``files`` [{"name": relative, "size": int}], ``location`` URL tried last,
-    ``status`` HTTP status of the last answer (0: none). Codes: 0x80070002 when a location was given but the
-    distribution point does not give the content, 0x80040102 no location known, 0x80091007 hash mismatch.
+    Outcome value: ``path`` folder, ``files`` [{"name": relative, "size": int}], ``version`` of the package;
+    of the location tried last ``location`` (URL), ``distribution_point``, ``status`` (HTTP, 0: no answer);
+    ``tried`` has these three of every location. Codes: 0x80040102 no location, 0x80070002 none of them gives
+    the content, 0x80070005 the Network Access Account may not read it, 0x80091007 hash mismatch.
     ``verify``: check the hash (a step that runs from the network does not: documented).
+    ``direct``: nothing is fetched to a disk, ``path`` is the folder on the package share
+    (``\\\\DP1\\SMSPKGC$\\LAB00001``); code 0x80070043 when the package is on no such share.
     """
 
     package: str
     destination: str
     verify: bool = True
+    direct: bool = False
     repeatable: ClassVar[bool] = True
 
 

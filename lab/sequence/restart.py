@@ -15,6 +15,7 @@ from typing import Any, Literal
 from lab.sequence import codes
 from lab.sequence.context import Behaviour, Run
 from lab.sequence.effects import INTERRUPTED, DownloadContent, GatherFacts, Restart, StageBootImage
+from lab.sequence.steps.content import fetched, resolved
 
 
 def requested(run: Run) -> Literal["", "HD", "WinPE"]:
@@ -98,15 +99,9 @@ def _stage(run: Run) -> Behaviour:
         return codes.ELEMENT_NOT_FOUND
     folder = f"{run.data_path}\\WinPE"
     run.record(f"Staging boot image {package} to {folder}", 1, "bootimage.cpp:100")
-    downloaded = yield DownloadContent(package, folder)
+    downloaded = yield from fetched(DownloadContent(package, folder), run.record, run.lookup)
     if not downloaded.ok:
-        run.record(
-            f"Failed to resolve the source for SMS PKGID={package}, "
-            f"hr=0x{codes.hexadecimal(downloaded.code)}",
-            3,
-            "resolvesource.cpp:2900",
-        )
-        return downloaded.code
+        return resolved(package, downloaded, run.record)
     staged = yield StageBootImage(package, str(downloaded.value.get("path") or folder))
     if not staged.ok:
         text = f"Failed to stage the boot image {package}\n{codes.system_message(staged.code)}"

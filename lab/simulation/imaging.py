@@ -140,11 +140,9 @@ def read_hive(effect: effects.ReadHive, bench: Bench) -> Outcome:
 
 
 def find_drivers(effect: effects.FindDrivers, bench: Bench) -> Outcome:
-    machine, site = bench.machine, bench.site
-    ids = [_NIC_IDS[nic.model] for nic in machine.spec.nics] + [
-        _DISK_IDS[disk.bus] for disk in machine.spec.disks
-    ]
-    found = match_drivers(site.site.drivers, ids, effect.categories, best=effect.best_match)
+    spec = bench.machine.spec
+    ids = [_NIC_IDS[nic.model] for nic in spec.nics] + [_DISK_IDS[disk.bus] for disk in spec.disks]
+    found = match_drivers(bench.policy.get("drivers", ()), ids, effect.categories, best=effect.best_match)
     return _modelled(value={"drivers": found})
 
 

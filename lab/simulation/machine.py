@@ -8,6 +8,7 @@ boot image once, then the deployed system, and hands back to the BIOS when there
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -41,7 +42,7 @@ BIOS_NOTHING_YET = (
 #: Partitions whose volumes get no letter by themselves, or that hold none.
 _NO_DATA = frozenset({"Recovery", "Hidden", "Extended"})
 
-Start = Literal["pxe", "staged", "disk", "nothing"]
+Start = Literal["pxe", "staged", "disk"]
 
 
 @dataclass(frozen=True)
@@ -77,21 +78,24 @@ class Machine:
         self.memory = Files()
         self.letters = {}
 
-    def start(self) -> Start:
-        """What the firmware starts now. The entry for one start is used up."""
+    def starts(self) -> Iterator[Start]:
+        """What the firmware starts now, and what it goes on to when that sends it on to its next boot device.
+        The entry for one start is used up."""
         if self.spec.firmware == "bios":
-            return self._bios_start()
+            yield from self._bios_starts()
+            return
         once, self.next_start = self.next_start, None
         if once and self._file(once):
-            return "staged"
+            yield "staged"
+            return
         if self.first and self._file(self.first):
-            return "disk"
+            yield "disk"
+            return
         for device in self.spec.boot_order:
             if device == "disk" and self._fallback_loader():
-                return "disk"
+                yield "disk"
             if device == "network" and any(nic.pxe for nic in self.spec.nics):
-                return "pxe"
-        return "nothing"
+                yield "pxe"
 
     def _file(self, entry: Entry) -> bool:
         return any(
@@ -101,19 +105,18 @@ class Machine:
             for volume in disk.volumes
         )
 
-    def _bios_start(self) -> Start:
+    def _bios_starts(self) -> Iterator[Start]:
         for device in self.spec.boot_order:
             if device == "network" and any(nic.pxe for nic in self.spec.nics):
-                return "pxe"
+                yield "pxe"
             loads = self._active_with_loader() if device == "disk" else None
             if loads is None:
                 continue
             once, self.next_start = self.next_start, None
             if once and self._file(once):
-                return "staged"
-            if all(path in loads.files for path in BIOS_PLACES.values()):
-                return "disk"
-        return "nothing"
+                yield "staged"
+            elif all(path in loads.files for path in BIOS_PLACES.values()):
+                yield "disk"
 
     def _active_with_loader(self) -> Volume | None:
         """The active partition of the first disk, which is the one a BIOS starts, if it can be started."""

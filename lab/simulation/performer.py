@@ -33,6 +33,7 @@ from lab.simulation.site import SimFile, SimImage
 
 FILE_NOT_FOUND = 0x80070002
 INVALID_PARAMETER = 0x80070057
+ACCESS_DENIED = 0x80070005
 NO_LOCATION = 0x80040102
 HASH_MISMATCH = 0x80091007
 
@@ -159,26 +160,46 @@ class ModelPerformer:
             self._phase("step")
 
     def _fetch(self, effect: effects.DownloadContent) -> Outcome:
-        content = self._site.contents.get(effect.package)
+        answer = self._site.locations(effect.package)
+        locations = answer["locations"]
         value: dict[str, Any] = {"path": effect.destination, "files": [], "location": "", "status": 0}
-        if content is None:
+        if not locations:
             return _modelled(NO_LOCATION, f"no distribution point has {effect.package}", value)
-        url = f"http://{self._site.site.address}/content/{effect.package}"
         place = self._machine.locate(effect.destination)
         if place is None:
             return _modelled(PATH_NOT_FOUND, f"there is no drive {effect.destination[:2]}", value)
         files, folder = place
         files.make_folder(folder)
+        for location in locations:
+            versioned = {**value, "version": answer["version"]}
+            outcome = self._fetch_from(location, effect, files, folder, versioned)
+            if outcome.ok:
+                break
+        return outcome
+
+    def _fetch_from(
+        self,
+        location: dict[str, Any],
+        effect: effects.DownloadContent,
+        files: Files,
+        folder: str,
+        value: dict[str, Any],
+    ) -> Outcome:
+        """From one distribution point. What came from another one before is not fetched again."""
+        url, point = str(location["url"]), str(location["distribution_point"])
         listed: list[dict[str, Any]] = []
-        value |= {"location": url, "files": listed}
-        for file in content.files:
+        value |= {"location": url, "files": listed, "distribution_point": point}
+        naa = self._bench.policy.get("naa")
+        account = (str(naa["user"]), str(naa["password"])) if naa else None
+        for file in self._site.contents[effect.package].files:
             target = f"{folder}\\" + file.name.replace("/", "\\")
             if not _is_there(files.get(target), file):
-                status = value["status"] = self._site.file(effect.package, file)
-                if status != 200:
-                    message = f"{url}/{file.name} answered {status}"
-                    return _modelled(FILE_NOT_FOUND, message, value)
-                if file.damaged and effect.verify:
+                answer = self._site.file(effect.package, file, point, account)
+                value["status"] = answer.status
+                if answer.status != 200:
+                    code = ACCESS_DENIED if answer.status == 401 else FILE_NOT_FOUND
+                    return _modelled(code, f"{url}/{file.name} answered {answer.status}", value)
+                if answer.damaged and effect.verify:
                     message = f"{url}/{file.name} does not have the content that the policy promises"
                     return _modelled(HASH_MISMATCH, message, value)
                 files.put(target, _content(file))

@@ -27,6 +27,8 @@ def test_every_room_has_a_place() -> None:
     ("file", "code", "reason"),
     [
         ("sequence/engine.py", "import time", "pure"),
+        ("client/wizard.py", "import os", "pure"),
+        ("client/wizard.py", "from lab.guest import http", "may not import room 'guest'"),
         ("sequence/engine.py", "from lab.guest import loop", "may not import room 'guest'"),
         ("disk/reader.py", "from lab import hypervisor", "may not import room 'hypervisor'"),
         ("guest/agent.py", "import yaml", "standard library only"),

@@ -20,8 +20,7 @@ from lab.sequence.nested import children_of
 from lab.sequence.steptypes import STEP_TYPES
 from lab.sequence.xmlformat import read_sequence
 from lab.settings import Settings
-from lab.simulation.site import SimSite
-from lab.simulation.world import simulate
+from lab.simulation.run import simulate
 from lab.timeline import Timeline
 from tests.unit.test_sequence_xml import FIELD
 
@@ -175,7 +174,7 @@ def test_real_exports_come_to_an_end_when_everything_is_answered() -> None:
         unknown = sorted({item.type for item in found.steps()} - STEP_TYPES.keys())
         clock = VirtualClock()
         run = simulate(
-            double_steps(found, [*names, *unknown]), SPEC, variables={}, contents={}, site=SimSite("PC-1"),
+            double_steps(found, [*names, *unknown]), SPEC, variables={}, contents={},
             doubles=[Double(command="*"), Double(script="*"), Double(step="*")],
             timeline=Timeline(clock), clock=clock, policy={"settings": {"pe_components": ["PowerShell"]}},
         )  # fmt: skip
