@@ -59,13 +59,10 @@ class Firmware:
         self._clock = clock
         self._presses_f12 = presses_f12
 
-    def boot(self, start: str) -> NoBoot | None:
-        """Boot LabPE, to its kernel; or say why not. ``start`` tells one start of the machine from another.
-
-        Raises PhaseTimeout.
-        """
+    def boot(self) -> NoBoot | None:
+        """Boot LabPE, to its kernel; or say why not. Raises PhaseTimeout."""
         self._tell.say("dhcp", "discover", phase="dhcp", mac=self._tell.mac, vendor_class="PXEClient")
-        refused = self._natively(start) if self._spec.nics[0].native else self._by_ipxe(start)
+        refused = self._natively() if self._spec.nics[0].native else self._by_ipxe()
         if refused is not None:
             return refused
         self._tell.phase("pe-kernel")
@@ -84,12 +81,12 @@ class Firmware:
         self._clock.pause(seconds)
         self._tell.say("tftp", "sent", phase="boot-file", file=file, address=self._site.client)
 
-    def _by_ipxe(self, start: str) -> NoBoot | None:
+    def _by_ipxe(self) -> NoBoot | None:
         request = pxe_request(self._spec)
         script = f"boot-{request.client_system}.ipxe"
         self._address(script)
         self._send(script, _SCRIPT)
-        decision = self._site.pxe_script(request, start)
+        decision = self._site.pxe_script(request)
         if decision.action != "boot":
             return _refused(decision)
         if not decision.mandatory and not self._f12():
@@ -98,10 +95,10 @@ class Firmware:
             raise self._tell.stall("the transfer of the boot file to go on", "the boot image is not there")
         return None
 
-    def _natively(self, start: str) -> NoBoot | None:
+    def _natively(self) -> NoBoot | None:
         """The firmware's own PXE. UEFI's asks nobody; PXELINUX asks for Enter where iPXE asks for F12."""
         bios = self._spec.firmware == "bios"
-        decision = self._site.pxe(pxe_request(self._spec), start)
+        decision = self._site.pxe(pxe_request(self._spec))
         if decision.action == "ignore" or (decision.action == "abort" and not bios):
             return _refused(decision)
         first, *files = self._site.native_boot_files(decision.boot_image, self._spec.firmware)

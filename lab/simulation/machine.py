@@ -58,7 +58,7 @@ class Entry:
 @dataclass
 class Machine:
     """Everything of the modelled machine that effects change. ``memory`` is the RAM disk X:; ``shares`` is
-    what file servers hold, a folder for each; ``near``: those whose files this start uses from a package share."""
+    what file servers hold, a folder for each; ``near``: the package shares that this start reads from."""
 
     spec: MachineSpec
     disks: list[Disk] = field(default_factory=list)

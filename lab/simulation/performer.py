@@ -306,4 +306,3 @@ def _put_all(files: Files, folder: str, items: list[tuple[str, Content]]) -> Non
 
 def _modelled(code: int = 0, message: str = "", value: dict[str, Any] | None = None) -> Outcome:
     return Outcome(code, "modelled", message, value or {})
-

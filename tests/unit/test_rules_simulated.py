@@ -11,7 +11,7 @@ import pytest
 
 from lab.guest.doubles import Double
 from lab.hypervisor.protocol import MachineSpec
-from lab.run.prepare import identity
+from lab.scenario.machines import identity
 from lab.scenario.schema import Template, machine_spec
 from lab.sequence import beginnings
 from lab.sequence.editing import add, add_condition, change, find, move, remove
