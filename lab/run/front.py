@@ -62,7 +62,7 @@ def run_scenario(
             settings.make_cache()
             if missing := rehearse(loaded, sequences, settings):
                 raise missing
-            plan = make_plan(loaded, settings, folder, next(iter(sequences.values())), say)
+            plan = make_plan(loaded, settings, folder, sequences, say)
             asked = clock.now()
             with machine_room(settings.cache, room_needed(plan), say=say):
                 begin += clock.now() - asked  # waiting for others is no part of the run

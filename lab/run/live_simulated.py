@@ -12,7 +12,7 @@ from lab.errors import PhaseTimeout, UsageError
 from lab.run.conversation import OnEvent, nothing
 from lab.run.folder import make_folder, run_name
 from lab.run.hidden import hide, secret_values
-from lab.run.live import names_of
+from lab.run.live import names_of, only_machine
 from lab.run.prepare import check_content, read_checked_sequences
 from lab.run.record import read_final_states, update_latest
 from lab.run.simulated import simulate_into
@@ -39,13 +39,14 @@ class SimulatedRun:
         self._settings, self._on_event = settings, on_event
 
     def __enter__(self) -> SimulatedRun:
+        only_machine(self.loaded)
         self._sequences = read_checked_sequences(self.loaded)
-        (sequence,) = self._sequences.values()
-        self.step_names = names_of(sequence)
+        self.step_names = names_of(self._sequences.values())
         name = run_name(self.loaded.path.stem, datetime.now().astimezone(), "sim")
         self.folder = make_folder(self._settings.reports, name)
         update_latest(self._settings.reports, self.folder.name)
-        check_content(self.loaded, sequence)
+        for sequence in self._sequences.values():
+            check_content(self.loaded, sequence)
         return self
 
     def __exit__(self, *raised: object) -> None:

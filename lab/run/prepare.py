@@ -13,16 +13,18 @@ from pathlib import Path
 from lab.disk.reader import Questions
 from lab.errors import InputError, LabFault, Problem, UsageError
 from lab.files import write_whole
-from lab.network import dnsmasq, pxelinux
-from lab.network.ipxe import boot_script
+from lab.network import dnsmasq
+from lab.network.ipxe import BootFiles, scripts
 from lab.pe.images import client_package, ensure_pe, ensure_reference_image
 from lab.pe.recipe import read_recipe
 from lab.run.offer import offer
 from lab.run.plan import MachinePlan, RunPlan
-from lab.run.siteplan import child_ids, policy_base
+from lab.run.siteplan import child_ids, policy_bases, site_objects
 from lab.run.software import complete
-from lab.scenario.loader import LoadedScenario, SequenceEntry, check_steps
+from lab.scenario.loader import LoadedScenario, check_steps
+from lab.scenario.machines import LoadedMachine
 from lab.scenario.schema import machine_spec
+from lab.scenario.sitefile import SequenceEntry
 from lab.sequence.model import TaskSequence
 from lab.sequence.references import needed
 from lab.sequence.validate import validate
@@ -67,6 +69,7 @@ def read_checked_sequences(loaded: LoadedScenario) -> dict[str, TaskSequence]:
         problems += check_steps(loaded, *found.values())
     if problems:
         raise InputError(sorted(set(problems)) if len(loaded.sequences) > 1 else problems)
+    site_objects(loaded, found)  # whether the site can be what the scenario makes of it
     return found
 
 
@@ -176,44 +179,51 @@ def check_content(loaded: LoadedScenario, sequence: TaskSequence) -> None:
 
 
 def make_plan(
-    loaded: LoadedScenario, settings: Settings, folder: Path, sequence: TaskSequence, say: Say
+    loaded: LoadedScenario,
+    settings: Settings,
+    folder: Path,
+    sequences: Mapping[str, TaskSequence],
+    say: Say,
 ) -> RunPlan:
-    """The plan of a run on a real machine. ``folder`` is the run's."""
+    """The plan of a run on real machines. ``folder`` is the run's."""
     scenario = loaded.scenario
     site = make_site(loaded, settings, say)
-    (only,) = loaded.machines
-    spec = machine_spec(only.template, only.name, only.mac, only.uuid)
-    told = {
-        **policy_base(loaded, sequence),
-        "variables": first_variables(loaded, client=site.client_package, boot_image=site.boot_image),
-        "secrets": list(loaded.scenario.secrets),
-        "contents": {
-            package: {"files": [file.to_json() for file in content]}
-            for package, content in site.files.items()
-        },
-        "boot_image": site.boot_image,
-        "deployment": {"purpose": loaded.scenario.deployment.purpose},
-        "at_end": "power-off",
-        "machine_name": only.name,
-    }
     command_line = read_recipe().command_line
-    machine = MachinePlan(spec, dnsmasq.host_address(0), told, Questions(*only.questions()))
+    boot_images: dict[str, BootFiles] = {
+        package: {"uefi": dnsmasq.BOOT_FILE, "bios": list(dnsmasq.BIOS_FILES)}
+        for package, source in loaded.packages.items()
+        if source == "boot-image"
+    }
     return RunPlan(
         name=loaded.title,
         folder=folder,
         cache=settings.cache,
         project=settings.project,
-        machines=(machine,),
+        machines=tuple(_planned(machine, index) for index, machine in enumerate(loaded.machines)),
+        site=site_objects(loaded, sequences).to_json(),
+        policies=policy_bases(loaded, sequences),
         content={
             package: {file.name: str(_path(site.packages[package], file)) for file in content}
             for package, content in site.files.items()
         },
+        contents={package: [file.to_json() for file in files] for package, files in site.files.items()},
         boot_files={name: str(path) for name, path in site.boot_files.items()},
-        boot_script=boot_script(command_line=command_line),
-        pxelinux=pxelinux.configuration(command_line),
+        boot_images=boot_images,
+        scripts=scripts(boot_images, command_line),
+        command_line=command_line,
         accelerator=settings.accelerator,
         time_limit=scenario.limits.time or settings.time_limit,
         patience=max((double.takes for double in scenario.doubles), default=0.0),
+    )
+
+
+def _planned(machine: LoadedMachine, index: int) -> MachinePlan:
+    return MachinePlan(
+        spec=machine_spec(machine.template, machine.name, machine.mac, machine.uuid),
+        address=dnsmasq.host_address(index),
+        policy={"at_end": "power-off"},
+        questions=Questions(*machine.questions()),
+        answers=machine.answers,
     )
 
 

@@ -18,6 +18,7 @@ from lab.sequence.codec import to_json
 from lab.sequence.model import TaskSequence
 from lab.sequence.references import child_sequences, needed
 from lab.site.model import Account, Device, Distributed, SiteObjects, SitePackage
+from lab.site.policy import find_device
 
 
 def site_objects(loaded: LoadedScenario, sequences: Mapping[str, TaskSequence]) -> SiteObjects:
@@ -107,7 +108,7 @@ def _named(loaded: LoadedScenario, site: SiteObjects) -> SiteObjects:
     for machine in loaded.machines:
         if not machine.variables:
             continue
-        device = _device(site, machine)
+        device, _ = find_device(site, machine.mac, machine.uuid)
         if device is None:
             said = f"the site does not know machine '{machine.name}', so it has no variables of its own"
             hint = "give them to the collection 'All Unknown Computers', or make the machine a device"
@@ -121,12 +122,6 @@ def _named(loaded: LoadedScenario, site: SiteObjects) -> SiteObjects:
         devices=tuple(devices.values()),
         packages=tuple(_packages(loaded, site)),
         account=_account(loaded, site.account),
-    )
-
-
-def _device(site: SiteObjects, machine: LoadedMachine) -> Device | None:
-    return next(
-        (device for device in site.devices if machine.uuid == device.uuid or machine.mac == device.mac), None
     )
 
 

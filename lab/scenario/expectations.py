@@ -14,8 +14,10 @@ from lab.scenario.expect import (
     LogExpectation,
     OtherDiskExpectation,
     PartitionExpectation,
+    PxeExpectation,
     RegistryExpectation,
     RequestExpectation,
+    StatusExpectation,
     StepExpectation,
     ValueExpectation,
 )  # fmt: skip
@@ -118,6 +120,26 @@ class RequestExpected(Expectation):
     want: RequestExpectation
 
 
+@dataclass(frozen=True)
+class PxeExpected(Expectation):
+    """``start``: of which start from the network, from 1; 0: of every one."""
+
+    want: PxeExpectation
+    start: int = 0
+
+
+@dataclass(frozen=True)
+class PxeCountExpected(Expectation):
+    """How many starts from the network there are."""
+
+    count: int
+
+
+@dataclass(frozen=True)
+class StatusExpected(Expectation):
+    want: StatusExpectation
+
+
 def expectations(
     document: Document[Scenario],
     expect: Expect | None = None,
@@ -155,6 +177,20 @@ def _all(document: Document[Scenario], expect: Expect, keys: tuple[str, ...]) ->
         yield from _table(other, number, partial(place, "disks", str(number)))
     for index, request in enumerate(expect.requests):
         yield RequestExpected(place("requests", index), request)
+    listed = _is_listed(document, *keys, "pxe")
+    for index, decision in enumerate(expect.pxe):
+        yield PxeExpected(place("pxe", index), decision, index + 1 if listed else 0)
+    if expect.pxe and listed:
+        yield PxeCountExpected(place("pxe"), len(expect.pxe))
+    for index, message in enumerate(expect.status):
+        yield StatusExpected(place("status", index), message)
+
+
+def _is_listed(document: Document[Scenario], *keys: str) -> bool:
+    data = document.root.data()
+    for key in keys:
+        data = data.get(key) if isinstance(data, dict) else None
+    return isinstance(data, list)
 
 
 def _disk(disk: DiskExpectation, place: Callable[..., Place]) -> Iterator[Expectation]:

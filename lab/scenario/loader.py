@@ -11,31 +11,23 @@ from collections.abc import Mapping as MappingOf
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from lab.errors import InputError, Problem, UsageError
 from lab.scenario.expectations import Expectation, FailedStepExpected, StepExpected
-from lab.scenario.finding import find_sequence, find_template
+from lab.scenario.finding import find_sequence, find_site, find_template
 from lab.scenario.keys import BUILT_IN_CONTENT, DEFAULT_CONTENT
 from lab.scenario.machines import LoadedMachine, load_machines, missing_keys, text_at
 from lab.scenario.matrix import Combination, combinations
 from lab.scenario.schema import Scenario, Template
+from lab.scenario.sitefile import LoadedSite, SequenceEntry, read_site, site_of_nodes
 from lab.sequence.model import TaskSequence
 from lab.site.exports import ExportFile, read_file
-from lab.yamlio import Document, Node, as_document, did_you_mean, load_nodes, quoted
+from lab.yamlio import Document, Mapping, Node, as_document, did_you_mean, load_nodes, quoted
 
 #: Folders below a folder of scenarios that hold something else.
 OTHER_FOLDERS = frozenset({"sites", "sequences"})
 #: The package of the implied site's sequence, where the sequence has none of its own.
 IMPLIED_SEQUENCE = "LAB00100"
-
-
-@dataclass(frozen=True)
-class SequenceEntry:
-    """Where a sequence of the site stands. ``name``: which one, or "" where the file holds one only."""
-
-    path: Path
-    name: str = ""
 
 
 @dataclass(frozen=True)
@@ -57,7 +49,7 @@ class LoadedScenario:
     arguments: str = ""
     variant: str = ""
     machines: tuple[LoadedMachine, ...] = ()
-    site: Any = None
+    site: LoadedSite | None = None
 
     @cached_property
     def sequences(self) -> MappingOf[str, SequenceEntry]:
@@ -178,6 +170,7 @@ def assemble(
     false: its expectations do not count.
     """
     problems = missing_keys(root, judged=judged)
+    site = _site(root, path, problems)
     try:
         document = as_document(root, Scenario)
     except InputError as error:
@@ -188,20 +181,47 @@ def assemble(
             find_sequence(text_at(root, "sequence"), path, problems)
         raise InputError(problems) from error
     known_by = f"{path.name}[{variant}]" if variant else path.name
-    machines = load_machines(document, path, templates, known_by, problems, judged=judged)
+    objects = site.objects if site is not None else None
+    machines = load_machines(document, path, templates, known_by, problems, site=objects, judged=judged)
     sequence = sequence_path or find_sequence(text_at(root, "sequence"), path, problems)
-    content = find_content(document, path, problems)
+    if site is not None and sequence is None:
+        if not site.sequences:
+            problems.append(document.place("site").problem("the site has no task sequence"))
+        else:
+            sequence = next(iter(site.sequences.values())).path
+    content = find_content(document, path, problems, DEFAULT_CONTENT if site is None else site.content)
     if problems or not machines or sequence is None:
         raise InputError(problems)
     expected = tuple(item for machine in machines for item in machine.expectations)
     return LoadedScenario(
-        path, document, machines[0].template, sequence, content, expected, arguments, variant, machines
+        path, document, machines[0].template, sequence, content, expected, arguments, variant, machines, site
     )
 
 
-def find_content(document: Document[Scenario], path: Path, problems: list[Problem]) -> dict[str, str | Path]:
-    """Package id -> what it is; paths are relative to the folder of ``path``."""
-    content: dict[str, str | Path] = dict(DEFAULT_CONTENT)
+def _site(root: Node, path: Path, problems: list[Problem]) -> LoadedSite | None:
+    """The site that a scenario names, or that stands in it; what is wrong with it goes to ``problems``."""
+    entries = root.entries if isinstance(root, Mapping) else ()
+    node = next((value for key, value in entries if key.text == "site"), None)
+    try:
+        if isinstance(node, Mapping):
+            return site_of_nodes(node, path.parent)
+        if (written := text_at(root, "site")) is not None:
+            found = find_site(written, path, problems)
+            return read_site(found) if found is not None else None
+    except InputError as error:
+        problems.extend(error.problems)
+    return None
+
+
+def find_content(
+    document: Document[Scenario],
+    path: Path,
+    problems: list[Problem],
+    usual: MappingOf[str, str | Path] = DEFAULT_CONTENT,
+) -> dict[str, str | Path]:
+    """Package id -> what it is; paths are relative to the folder of ``path``. ``usual``: what the scenario
+    need not say."""
+    content: dict[str, str | Path] = dict(usual)
     for written, told in document.value.content.items():
         package, source = written.upper(), told.source
         if source is None:  # as it would be without, but for how it lies on the distribution points
