@@ -271,7 +271,7 @@ def test_success_and_failure_stand_in_the_log_that_the_machine_keeps() -> None:
 def test_a_sequence_that_has_started_asks_nobody_whether_it_may_go_on() -> None:
     alone = simulate_alone(BEGINNINGS["build"], machine())
     asked = [request for request in alone.run.requests if request["path"].startswith("/policy/")]
-    assert (alone.run.starts, len(asked)) == (3, 2), "assignments, and the policy of one, both before it began"
+    assert (alone.run.starts, len(asked)) == (3, 2), "assignments and one policy, before it began"
 
 
 @pytest.mark.rule("R66", shown="sim")
