@@ -96,6 +96,7 @@ def bootstrap() -> Driven:
     Documented: a required deployment runs without a question, variables left empty are asked for. A guess:
     of several required ones the highest id runs, as PXE chooses its boot image.
     """
+    yield from _boots()
     yield _say("Retrieving Policy Assignments:", file=_MESSAGING, component=_PXE)
     answer = yield AskAssignments()
     assignments = list(answer.get("assignments") or ())
@@ -117,6 +118,16 @@ def bootstrap() -> Driven:
             f"the task sequence refers to {', '.join(missing)}, which the site does not know", NO_LOCATION
         )
     return Begin(policy, variables, tuple(policy.get("secrets") or ()))
+
+
+def _boots() -> Generator[Request, Any, None]:
+    """How the machine got here (observed)."""
+    shell = "TSBootShell"
+    yield _say(f"{'=' * 24}[ TSBootShell.exe ]{'=' * 24}", file="bootshell.cpp:1055", component=shell)
+    yield _say("Booted from network (PXE)", file="configpath.cpp:198", component=shell)
+    yield _say(f"{'=' * 30}[ TSMBootStrap.exe ]{'=' * 30}", file="tsmbootstrap.cpp:1165")
+    yield _say("PXE Boot with Root = X:\\", file="tsmbootstrap.cpp:921")
+    yield _say("Executing from PXE in WinPE", file="tsmbootstrap.cpp:936")
 
 
 def _chosen(assignments: list[Mapping[str, Any]]) -> Generator[Request, Any, str]:

@@ -14,18 +14,17 @@ from lab.guest.screen import Screen
 
 TYPE_CHECKING = False  # as typing's own, whose import takes too long before the hello
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from typing import Any
 
-    from lab.guest.labpe import LabPe
-    from lab.guest.loop import Loop
+    from lab.client.bootstrap import Begin
+    from lab.client.wizard import Page
+    from lab.guest.storage import FileLog
     from lab.guest.volumes import Volumes
 
 VERSION = "1"
 
-#: Seconds: for a DHCP lease, for the policy, for the host to take the machine after the end.
+#: Seconds: for a DHCP lease, for the host to take the machine after the end.
 LEASE_LIMIT = 60.0
-POLICY_LIMIT = 60.0
 STAY_LIMIT = 12 * 3600.0
 
 #: ERROR_FILE_NOT_FOUND: what a sequence ends with when its state is gone (observed log).
@@ -79,6 +78,7 @@ class Agent:
 
     def __init__(self, phase: str, link: Link) -> None:
         from lab.clock import SystemClock
+        from lab.guest.management import ManagementPoint
         from lab.guest.runner import SystemRunner
         from lab.guest.volumes import Volumes
 
@@ -91,7 +91,9 @@ class Agent:
         self._runner = SystemRunner()
         self._drives = {"X:": "/x"}
         self._volumes: Volumes = Volumes(self._runner, self._clock, self._drives)
-        self._performer: LabPe | None = None
+        self._management = ManagementPoint(
+            self._site, machine.mac_address(), machine.system_uuid(), machine.boot_mark(), self._clock
+        )
         self._holds: set[str] = set()
         self.stay = False
 
@@ -141,13 +143,28 @@ class Agent:
                 saved = None
         if saved is not None:
             self._go(saved["policy"], saved)
-            return
-        self._announce("policy")
-        policy = self._fetch_policy()
-        if "no_deployment" in policy:
-            self._nothing_to_do(str(policy["no_deployment"]))
         else:
-            self._go(policy, None)
+            self._begin()
+
+    def _begin(self) -> None:
+        """Ask the site what to run, and run it."""
+        from lab.client.bootstrap import Nothing
+        from lab.guest.bootstrap import begin
+        from lab.guest.place import LOG_BEFORE_DISK
+        from lab.guest.storage import FileLog
+
+        self._announce("policy")
+        log = FileLog(self._drives, LOG_BEFORE_DISK)
+        begun = begin(self._management, self._ask, self._link.send, lambda said: self._record(log, said))
+        if isinstance(begun, Nothing):
+            self._link.send("no-deployment", {"reason": begun.reason, "code": begun.code})
+        else:
+            self._go(begun.policy, None, begun)
+
+    def _ask(self, page: Page) -> str:
+        from lab.guest.wizard import Wizard
+
+        return Wizard(self._screen, self._clock, self._link.send).ask(page)
 
     def _run_in_os(self) -> None:
         self._volumes.scan()
@@ -171,14 +188,10 @@ class Agent:
         except Unusable as error:
             return None, str(error)
 
-    def _go(self, policy: dict[str, Any], saved: dict[str, Any] | None) -> None:
-        from lab.guest.bench import Bench
-        from lab.guest.doubles import Double
-        from lab.guest.labpe import LabPe
-        from lab.guest.loop import Loop
-        from lab.guest.place import LOG_BEFORE_DISK, Place
-        from lab.guest.storage import FileLog, FileStore
-        from lab.sequence import codec
+    def _go(self, policy: dict[str, Any], saved: dict[str, Any] | None, begun: Begin | None = None) -> None:
+        """Run from the start as ``begun`` says, or go on with what was ``saved``."""
+        from lab.guest.loop import Restarting
+        from lab.guest.running import assemble
 
         self.stay = policy.get("at_end", "power-off") == "stay"
         self._holds = set(policy.get("holds", ()))
@@ -186,62 +199,42 @@ class Agent:
             from lab.guest.remote import open_door
 
             self._link.send("ssh", {"host_key": open_door(policy["ssh"], self._runner)})
-        place = Place()
-        self._performer = LabPe(
-            Bench(
-                self._phase,
-                machine.identity(policy.get("machine_name") or "", "PXE"),
-                self._runner,
-                self._volumes,
-                self._clock,
-                policy=policy,
-                doubles=[Double.from_json(double) for double in policy.get("doubles", ())],
-                place=place,
-                site=self._site,
-                announce=self._announce,
-            )
+        loop, reporting = assemble(
+            policy,
+            saved,
+            phase=self._phase,
+            runner=self._runner,
+            volumes=self._volumes,
+            clock=self._clock,
+            site=self._site,
+            management=self._management,
+            announce=self._announce,
+            emit=self._emit,
         )
-        kept = {key: value for key, value in policy.items() if key != "sequence"}
-        common: dict[str, Any] = {
-            "log": FileLog(self._drives, LOG_BEFORE_DISK if self._phase == "pe" else ""),
-            "wall": time.time,
-            "place": place,
-            "policy": kept,
-        }
-        store = FileStore(self._drives, self._volumes.data_path() if saved else "")
-        ports = (self._performer, store, self._emit, self._clock, machine.boot_mark())
         self._announce("step")
-        if saved is None:
-            loop = Loop(codec.from_json(policy["sequence"]), *ports, **common)
-            self._end(loop, lambda: loop.start(variables_of(policy), policy.get("secrets", ())))
+        if begun is not None:
+            result = loop.start(begun.variables, begun.secrets)
         else:
-            loop = Loop.of_saved(saved, *ports, **common)
-            self._end(loop, lambda: loop.resume(saved))
-
-    def _end(self, loop: Loop, run: Callable[[], object]) -> None:
-        from lab.guest.loop import Restarting
-
-        result = run()
+            assert saved is not None
+            result = loop.resume(saved)
+        reporting.deliver()
         if isinstance(result, Restarting):
             raise RuntimeError("the machine did not restart")
-        self._announce("finished" if getattr(result, "result", "") == "success" else "failed")
+        self._announce("finished" if result.result == "success" else "failed")
         self._link.send("variables", loop.public_variables())
-
-    def _nothing_to_do(self, reason: str) -> None:
-        """The site has no deployment for this machine (any more)."""
-        from lab.guest.loop import NO_TASK_SEQUENCES
-        from lab.guest.place import LOG_BEFORE_DISK
-
-        self._bootstrap_says(LOG_BEFORE_DISK, NO_TASK_SEQUENCES)
-        self._link.send("no-deployment", {"reason": reason})
 
     def _bootstrap_says(self, folder: str, text: str) -> None:
         """An error of TSMBootstrap, before there is a sequence."""
-        from lab.guest.loop import record
         from lab.guest.storage import FileLog
 
         message = {"component": "TSMBootstrap", "message": text, "type": 3, "file": "tsmbootstrap.cpp"}
-        self._emit("record", record(FileLog(self._drives, folder), message, time.time()))
+        self._record(FileLog(self._drives, folder), message)
+
+    def _record(self, log: FileLog, said: dict[str, Any]) -> None:
+        """A record from before there is a sequence."""
+        from lab.guest.loop import record
+
+        self._emit("record", record(log, said, time.time()))
 
     def _no_environment(self, why: str = "") -> None:
         if why:
@@ -251,37 +244,6 @@ class Agent:
         self._emit("sequence-finished", ended)
         self._announce("failed")
         self._link.send("variables", {})
-
-    def _fetch_policy(self) -> dict[str, Any]:
-        import json
-
-        from lab.clock import wait_until
-        from lab.errors import LabFault
-        from lab.guest import http
-
-        site, mac = self._site(), machine.mac_address()
-        last = [""]
-
-        def ask() -> http.Response | None:
-            try:
-                return http.get(site, f"/policy/{mac}", timeout=20.0, start=machine.boot_mark())
-            except OSError as error:
-                last[0] = str(error)
-                return None
-
-        answer = wait_until(
-            ask,
-            waited_for=f"the policy from http://{site}/policy/{mac}",
-            seconds=POLICY_LIMIT,
-            clock=self._clock,
-            last_seen=lambda: last[0],
-            every=0.5,
-        )
-        body = b"".join(answer.body)
-        if answer.status != 200:
-            raise LabFault(f"the site answered {answer.status} for the policy of {mac}")
-        policy: dict[str, Any] = json.loads(body)
-        return policy
 
     def _site(self) -> str:
         """The site's address: who gave the lease. Raises PhaseTimeout."""
@@ -304,8 +266,3 @@ class Agent:
 
     def _announce(self, phase: str) -> None:
         self._link.send("phase", {"name": phase})
-
-
-def variables_of(policy: dict[str, Any]) -> dict[str, str]:
-    """The variables that a run starts with."""
-    return {str(name): str(value) for name, value in policy.get("variables", {}).items()}

@@ -18,6 +18,7 @@ from lab.guest.volumes import Volumes
 class Bench:
     """``phase`` "pe" or "os"; ``identity`` has mac, uuid, machine_name, uefi, architecture, launch_mode;
     ``policy`` is what the site told the machine; ``site`` gives the site's address when it is needed;
+    ``locate`` asks it where a package is (``GET /locations``; raises OSError, LabFault);
     ``announce`` is told the phases of a machine's life."""
 
     phase: str
@@ -29,6 +30,7 @@ class Bench:
     doubles: Sequence[Double] = ()
     place: Place = field(default_factory=Place)
     site: Callable[[], str] = lambda: ""
+    locate: Callable[[str], Mapping[str, Any]] = lambda package: {}
     announce: Callable[[str], None] = lambda phase: None
 
     @property

@@ -1,4 +1,4 @@
-"""DownloadContent: files of a package from the distribution point, streamed to the disk and checked."""
+"""DownloadContent: files of a package from its distribution points, streamed to the disk and checked."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from lab.sequence.effects import DownloadContent, Outcome
 
 #: Codes of ``DownloadContent`` in lab/sequence/effects.py.
 NOT_THERE = 0x80070002
+ACCESS_DENIED = 0x80070005
+NO_SHARE = 0x80070043
 NO_LOCATION = 0x80040102
 HASH_MISMATCH = 0x80091007
 
@@ -20,71 +22,129 @@ SILENCE = 60.0
 #: Bytes per write: a user-space file system takes 25 times as long for pieces of 4 KiB (measured).
 WRITE_SIZE = 1 << 20
 
-Fetch = Callable[[str], http.Response]
+#: In memory: what is used from a package share.
+SHARES = "/run/osdlab/shares"
+
+#: URL of a file, distribution point, account -> answer.
+Fetch = Callable[[str, str, tuple[str, str] | None], http.Response]
 
 
-def location(site: str, package: str) -> str:
-    """The package's folder on the distribution point, as a URL."""
-    return f"http://{site}/content/{package}"
+def fetch_file(url: str, distribution_point: str, account: tuple[str, str] | None) -> http.Response:
+    """Ask a distribution point for a file. Raises OSError."""
+    host, port, path = http.split_url(url)
+    query = {"dp": distribution_point}
+    return http.get(host, path, timeout=SILENCE, port=port, query=query, account=account)
+
+
+def account_of(policy: Mapping[str, Any]) -> tuple[str, str] | None:
+    """User and password of the Network Access Account that the policy brought, if it brought one."""
+    account = policy.get("naa")
+    return (str(account["user"]), str(account["password"])) if account else None
 
 
 def download(
     effect: DownloadContent,
-    contents: Mapping[str, Any],
-    site: str,
-    drives: Mapping[str, str],
-    fetch: Fetch | None = None,
+    answer: Mapping[str, Any],
+    account: tuple[str, str] | None,
+    drives: dict[str, str],
+    fetch: Fetch = fetch_file,
+    shares: str = SHARES,
 ) -> Outcome:
-    """Carry the effect out. ``fetch`` gets a path of the site; by default over HTTP.
+    """Carry the effect out, with the site's answer to the question where the package is.
 
-    A file that is there with the right content is not fetched again. Raises PathError for a name that leads
-    out of the package's folder, and OSError when the disk does not take it.
+    One location is tried after the other. A file that is there with the right content is not fetched again.
+    Raises PathError for a name that leads out of the package's folder, and OSError when the disk does not
+    take it.
     """
-    fetch = fetch or (lambda path: http.get(site, path, timeout=SILENCE))
-    value: dict[str, Any] = {"path": effect.destination, "files": [], "location": "", "status": 0}
-    known = contents.get(effect.package)
-    if known is None:
+    value: dict[str, Any] = {
+        "path": effect.destination, "files": [], "version": answer.get("version", 0),
+        "location": "", "distribution_point": "", "status": 0, "tried": [],
+    }  # fmt: skip
+    locations = list(answer.get("locations") or ())
+    if not locations:
         return Outcome(NO_LOCATION, message=f"no distribution point has {effect.package}", value=value)
-    value["location"] = location(site, effect.package)
-    folder = paths.to_linux(effect.destination, drives)
-    os.makedirs(folder, exist_ok=True)
-    for file in known["files"]:
-        name: str = file["name"]
-        target = paths.below(folder, paths.parts_of(name))
-        if not _has(target, file):
-            os.makedirs(os.path.dirname(target), exist_ok=True)
-            outcome = _fetch_file(effect, file, target, fetch, value)
-            if outcome is not None:
-                return outcome
-        value["files"].append({"name": name, "size": file["size"]})
-    return Outcome(value=value)
+    if effect.direct:
+        locations = [one for one in locations if one.get("share")]
+        if not locations:
+            return Outcome(NO_SHARE, message=f"{effect.package} is on no package share", value=value)
+    outcome = Outcome(NOT_THERE, value=value)
+    for location in locations:
+        outcome = _Try(effect, location, account, drives, fetch, value).run(answer["files"], shares)
+        value["tried"].append({key: value[key] for key in ("location", "distribution_point", "status")})
+        if outcome.ok:
+            break
+    return outcome
 
 
-def _fetch_file(
-    effect: DownloadContent, file: Mapping[str, Any], target: str, fetch: Fetch, value: dict[str, Any]
-) -> Outcome | None:
-    name = file["name"].replace("\\", "/")
-    part = target + ".part"
-    try:
-        response = fetch(f"/content/{effect.package}/{name}")
-    except OSError as error:
-        value["status"] = 0
-        return Outcome(NOT_THERE, message=f"{value['location']}/{name}: {error}", value=value)
-    value["status"] = response.status
-    if response.status != 200:
-        message = f"{value['location']}/{name} answered {response.status}"
-        return Outcome(NOT_THERE, message=message, value=value)
-    try:
-        digest = _stream(response, part)
-    except _BrokenOff as error:
-        os.unlink(part)
-        return Outcome(NOT_THERE, message=f"{value['location']}/{name}: {error}", value=value)
-    if effect.verify and file.get("sha256") and digest != file["sha256"].lower():
-        os.unlink(part)
-        message = f"{value['location']}/{name} does not have the content that the policy promises"
-        return Outcome(HASH_MISMATCH, message=message, value=value)
-    os.replace(part, target)
-    return None
+class _Try:
+    """One location's turn."""
+
+    def __init__(
+        self,
+        effect: DownloadContent,
+        location: Mapping[str, Any],
+        account: tuple[str, str] | None,
+        drives: dict[str, str],
+        fetch: Fetch,
+        value: dict[str, Any],
+    ) -> None:
+        self._effect = effect
+        self._url = str(location["url"]).rstrip("/")
+        self._point = str(location["distribution_point"])
+        self._share = str(location.get("share") or "")
+        self._account = account
+        self._drives = drives
+        self._fetch = fetch
+        self._value = value
+
+    def run(self, files: list[Mapping[str, Any]], shares: str) -> Outcome:
+        value = self._value
+        value.update(files=[], location=self._url, distribution_point=self._point, status=0)
+        if self._effect.direct:
+            # The share is a folder in memory, filled as it is read: no disk holds a copy.
+            share = paths.share_of(self._share)
+            self._drives.setdefault(share, paths.below(shares, paths.parts_of(share)))
+            value["path"] = self._share
+        folder = paths.to_linux(value["path"], self._drives)
+        os.makedirs(folder, exist_ok=True)
+        for file in files:
+            target = paths.below(folder, paths.parts_of(file["name"]))
+            if self._effect.direct or not _has(target, file):
+                os.makedirs(os.path.dirname(target), exist_ok=True)
+                outcome = self._file(file, target)
+                if outcome is not None:
+                    return outcome
+            value["files"].append({"name": file["name"], "size": file["size"]})
+        return Outcome(value=value)
+
+    def _file(self, file: Mapping[str, Any], target: str) -> Outcome | None:
+        value, part = self._value, target + ".part"
+        url = f"{self._url}/{file['name']}".replace("\\", "/")
+        try:
+            response = self._fetch(url, self._point, self._account)
+        except OSError as error:
+            value["status"] = 0
+            return Outcome(NOT_THERE, message=f"{url}: {error}", value=value)
+        value["status"] = response.status
+        if response.status != 200:
+            code = ACCESS_DENIED if response.status in (401, 403) else NOT_THERE
+            return Outcome(code, message=f"{url} answered {response.status}{self._hint(code)}", value=value)
+        try:
+            digest = _stream(response, part)
+        except _BrokenOff as error:
+            os.unlink(part)
+            return Outcome(NOT_THERE, message=f"{url}: {error}", value=value)
+        if self._effect.verify and file.get("sha256") and digest != file["sha256"].lower():
+            os.unlink(part)
+            message = f"{url} does not have the content that the policy promises"
+            return Outcome(HASH_MISMATCH, message=message, value=value)
+        os.replace(part, target)
+        return None
+
+    def _hint(self, code: int) -> str:
+        if code != ACCESS_DENIED:
+            return ""
+        return " to the Network Access Account" if self._account else ": there is no Network Access Account"
 
 
 class _BrokenOff(Exception):

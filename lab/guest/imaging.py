@@ -174,7 +174,7 @@ def _files(folder: str, bench: Bench) -> Iterator[tuple[tuple[str, ...], Callabl
 
     Raises FileNotFoundError and NotADirectoryError.
     """
-    if is_unc(folder):
+    if is_unc(folder) and paths.share_of(folder) not in bench.volumes.drives:
         for file in _share(bench, folder).files():
             names = paths.parts_of(str(file["name"]))
             one = _share(bench, paths.join(folder, *names))

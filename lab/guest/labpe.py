@@ -138,12 +138,13 @@ class LabPe:
         return paths.join(data_path, "Logs", "smstslog")
 
     def _download(self, effect: effects.DownloadContent) -> Outcome:
-        from lab.guest.content import download
+        from lab.guest.content import account_of, download
 
-        self._bench.announce("content")
+        bench = self._bench
+        bench.announce("content")
         try:
-            contents = self._bench.policy.get("contents") or {}
-            return download(effect, contents, self._bench.site(), self._bench.volumes.drives)
+            answer = bench.locate(effect.package)
+            return download(effect, answer, account_of(bench.policy), bench.volumes.drives)
         finally:
             self._bench.announce("step")
 

@@ -37,9 +37,6 @@ RESTART_DID_NOT_HAPPEN = Outcome(code=0x8007045C, message="the restart did not h
 #: The thread number that records carry.
 THREAD = 1100
 
-#: What TSMBootstrap says in a machine that has no deployment (observed).
-NO_TASK_SEQUENCES = "There are no task sequences available for this computer."
-
 Emit = Callable[[str, dict[str, Any]], None]
 
 
@@ -197,6 +194,12 @@ class Loop:
             self.place.interrupted = True
             self._done(pending, INTERRUPTED, 0.0)
         return self._run()
+
+    @property
+    def keeps_quiet(self) -> bool:
+        """Whether one lost status message is to be the last one sent (documented)."""
+        value = self.state.variables.value("SMSTSDisableStatusRetry") if self.state else ""
+        return value.strip().casefold() == "true"
 
     def public_variables(self) -> dict[str, str]:
         """The sequence's variables that are not secret."""

@@ -35,8 +35,16 @@ def parts_of(relative: str) -> tuple[str, ...]:
     return names
 
 
+def share_of(path: str) -> str:
+    """The share of a UNC path, as it stands among the drives; "" for a path that is none."""
+    names = path.replace("/", "\\")[2:].split("\\") if path[:2] in ("\\\\", "//") else []
+    return f"\\\\{names[0]}\\{names[1]}".upper() if len(names) > 1 and all(names[:2]) else ""
+
+
 def split(path: str) -> tuple[str, tuple[str, ...]]:
-    """A full Windows path as its drive (``C:``) and its names. Raises PathError when it has no drive."""
+    """A full Windows path as its drive (``C:``) or share, and its names. Raises PathError."""
+    if share := share_of(path):
+        return share, parts_of(path[len(share) :])
     drive, rest = path[:2], path[2:]
     if len(drive) != 2 or drive[1] != ":" or not drive[0].isascii() or not drive[0].isalpha():
         raise PathError(f"'{path}' has no drive letter")

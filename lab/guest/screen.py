@@ -56,6 +56,11 @@ class Screen:
         self._current = text
         self._draw()
 
+    def ask(self, lines: list[str], prompt: str) -> None:
+        """Show a page that waits for a line: the cursor is where it is typed."""
+        text = "".join(f"  {line}\n" if line else "\n" for line in ["", self._title, "", *lines])
+        self._put(text + f"  {prompt}\x1b[?25h")
+
     def _finished(self, data: dict[str, Any]) -> None:
         code = f" ({data['code']})" if data["result"] == "failed" else ""
         self._recent.append(f"{data['result']:<9} {data['name']}{code}")
@@ -76,12 +81,14 @@ class Screen:
         return "\n".join(lines) + "\n"
 
     def _draw(self) -> None:
+        self._put(self.page())
+
+    def _put(self, text: str) -> None:
         if self._terminal is None:
             return
         # Clear, go home, and no blinking cursor: two pictures of one state are the same picture.
-        text = "\x1b[2J\x1b[H\x1b[?25l" + self.page().replace("\n", "\r\n")
         try:
-            self._terminal.write(text)
+            self._terminal.write("\x1b[2J\x1b[H\x1b[?25l" + text.replace("\n", "\r\n"))
             self._terminal.flush()
         except OSError:
             self._terminal = None

@@ -28,12 +28,12 @@ from lab.sequence.model import TaskSequence
 from lab.settings import Settings
 from lab.simulation.disks import Blob
 from lab.simulation.lockstep import Lockstep
-from lab.simulation.offered import telling
+from lab.simulation.offered import pxe_log, telling
 from lab.simulation.outcome import SimulatedRun
 from lab.simulation.reference import reference_image
 from lab.simulation.run import SimMachine, simulate_machines
 from lab.simulation.site import SimContent, SimFile, SimImage, SimSite
-from lab.simulation.world import Occupant
+from lab.simulation.world import EPOCH, Occupant
 from lab.site.content import ContentFile, HashCache, read_library
 from lab.site.managementpoint import ManagementPoint, MemoryStore
 from lab.site.wim import read_files
@@ -82,13 +82,13 @@ def simulate_into(
         timeline = Timeline(lockstep, file)
         timeline.follow(on_event)
         timeline.append("lab", "run-started", name=loaded.title, live=live)
-        pxe_log: list[str] = []
-        runs = _simulated(loaded, sequences, settings, timeline, lockstep, pxe_log=pxe_log)
+        pxe: list[str] = []
+        runs = _simulated(loaded, sequences, settings, timeline, lockstep, pxe=pxe)
         fault = _first_fault(runs) or _over_time(timeline, loaded.scenario.limits.time or settings.time_limit)
         if fault is not None and not any(event.kind == "lab-error" for event in timeline.events):
             timeline.append("lab", "lab-error", details=error_message(fault))
         timeline.append("lab", "run-ended")
-    (folder / PXE_LOG).write_text("".join(pxe_log), encoding="utf-8-sig", newline="")
+    (folder / PXE_LOG).write_text("".join(pxe), encoding="utf-8-sig", newline="")
     for name, run in runs.items():
         (folder / name / "smsts.log").write_text(run.log, encoding="utf-8-sig", newline="")
         final = json.dumps(run.final_state.to_json(), ensure_ascii=False)
@@ -162,15 +162,18 @@ def _simulated(
     lockstep: Lockstep,
     doubles: Sequence[Double] = (),
     *,
-    pxe_log: list[str] | None = None,
+    pxe: list[str] | None = None,
 ) -> dict[str, SimulatedRun]:
-    """Simulate the scenario's machines with these doubles behind its own. ``pxe_log`` gets SMSPXE.log."""
+    """Simulate the scenario's machines with these doubles behind its own. ``pxe`` gets SMSPXE.log."""
     site = _site(loaded, settings)
     contents = _contents(loaded, site, settings)
     boot_files = {name: path.stat().st_size for name, path in site.boot_files.items()}
     network = SimSite(boot_files=boot_files) if boot_files else SimSite()
     steps = [double.step for double in doubles if double.step]
     objects = site_objects(loaded, sequences)
+    tell = telling(timeline, {machine.mac: machine.name for machine in loaded.machines})
+    if pxe is not None:
+        tell = pxe_log(objects, tell, pxe, lambda: EPOCH + lockstep.now())
     point = ManagementPoint(
         objects,
         policies=policy_bases(loaded, {key: double_steps(one, steps) for key, one in sequences.items()}),
@@ -178,7 +181,7 @@ def _simulated(
         contents={package: content.to_json() for package, content in contents.items()},
         address=network.address,
         store=MemoryStore(),
-        tell=telling(timeline, {machine.mac: machine.name for machine in loaded.machines}),
+        tell=tell,
     )
     machines = [
         SimMachine(

@@ -225,9 +225,10 @@ class Bookkeeping:
     def boots(self, facts: Mapping[str, Any]) -> None:
         """What comes before TSManager in a log that begins in Windows PE: how the machine got there.
 
-        Observed wording; only the lines whose content the machine really knows.
+        Observed wording; only the lines whose content the machine really knows. A run that a site deployed
+        has had them: the bootstrap said them before it asked for policy (lab/client).
         """
-        if not facts.get("in_winpe"):
+        if not facts.get("in_winpe") or self.run.variables.value("_SMSTSAdvertID"):
             return
         pxe = facts.get("launch_mode") == "PXE"
         shell, bootstrap = "TSBootShell", "TSMBootstrap"

@@ -22,10 +22,13 @@ PROMPT = 15.0
 
 #: Seconds until somebody presses it.
 _PRESSED = 1.0
-LEFT = "PXE: left: F12 was not pressed"
+LEFT = "F12 was not pressed, so nothing was started"
 #: LabPE is x64, whatever the site takes its boot image for: the kernel's own words (observed); Windows' boot
 #: manager stops with 0xC000035A there.
-X64_ONLY = "This kernel requires an x86-64 CPU, but only detected an i686 CPU."
+X64_ONLY = (
+    "the boot image is not for this machine's processor: This kernel requires an x86-64 CPU, but only "
+    "detected an i686 CPU."
+)
 
 #: DHCP option 93 of a machine's firmware (RFC 4578, as firmware really uses it: 7 for x64 UEFI).
 CLIENT_SYSTEM = {"x86_64": 7, "i686": 6, "aarch64": 11}
@@ -59,13 +62,10 @@ class Firmware:
         self._clock = clock
         self._presses_f12 = presses_f12
 
-    def boot(self, start: str) -> NoBoot | None:
-        """Boot LabPE, to its kernel; or say why not. ``start`` tells one start of the machine from another.
-
-        Raises PhaseTimeout.
-        """
+    def boot(self) -> NoBoot | None:
+        """Boot LabPE, to its kernel; or say why not. Raises PhaseTimeout."""
         self._tell.say("dhcp", "discover", phase="dhcp", mac=self._tell.mac, vendor_class="PXEClient")
-        refused = self._natively(start) if self._spec.nics[0].native else self._by_ipxe(start)
+        refused = self._natively() if self._spec.nics[0].native else self._by_ipxe()
         if refused is not None:
             return refused
         self._tell.phase("pe-kernel")
@@ -84,26 +84,28 @@ class Firmware:
         self._clock.pause(seconds)
         self._tell.say("tftp", "sent", phase="boot-file", file=file, address=self._site.client)
 
-    def _by_ipxe(self, start: str) -> NoBoot | None:
+    def _by_ipxe(self) -> NoBoot | None:
         request = pxe_request(self._spec)
         script = f"boot-{request.client_system}.ipxe"
         self._address(script)
         self._send(script, _SCRIPT)
-        decision = self._site.pxe_script(request, start)
+        decision = self._site.pxe_script(request)
         if decision.action != "boot":
             return _refused(decision)
-        if not decision.mandatory and not self._f12():
+        if not decision.mandatory and not self._confirmed("F12"):
             return NoBoot(LEFT)
         if not self._site.boot_files(decision.boot_image, self._spec.firmware):
             raise self._tell.stall("the transfer of the boot file to go on", "the boot image is not there")
         return None
 
-    def _natively(self, start: str) -> NoBoot | None:
+    def _natively(self) -> NoBoot | None:
         """The firmware's own PXE. UEFI's asks nobody; PXELINUX asks for Enter where iPXE asks for F12."""
         bios = self._spec.firmware == "bios"
-        decision = self._site.pxe(pxe_request(self._spec), start)
+        decision = self._site.pxe(pxe_request(self._spec))
         if decision.action == "ignore" or (decision.action == "abort" and not bios):
             return _refused(decision)
+        if not (bios or decision.mandatory or self._presses_f12):
+            return NoBoot(LEFT)  # it cannot ask: the lab gives it nothing
         first, *files = self._site.native_boot_files(decision.boot_image, self._spec.firmware)
         self._address(first[0])
         self._send(*first)
@@ -112,15 +114,17 @@ class Firmware:
             if bios and file == CONFIGURATION:
                 if decision.action != "boot":
                     return _refused(decision)
-                if not decision.mandatory and not self._f12():
+                if not decision.mandatory and not self._confirmed("ENTER"):
                     return NoBoot(LEFT)
         return None
 
-    def _f12(self) -> bool:
+    def _confirmed(self, key: str) -> bool:
         """The prompt of an available deployment; whether somebody answers it."""
         self._clock.pause(_PRESSED if self._presses_f12 else PROMPT)
+        if self._presses_f12:
+            self._tell.say("lab", "key-pressed", key=key)
         return self._presses_f12
 
 
 def _refused(decision: PxeDecision) -> NoBoot:
-    return NoBoot(f"PXE: {decision.action}: {decision.reasons[-1]}")
+    return NoBoot(f"the site's PXE decision is {decision.action}: {'; '.join(decision.reasons)}")

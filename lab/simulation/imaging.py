@@ -97,13 +97,13 @@ def copy_tree(effect: effects.CopyTree, bench: Bench) -> Outcome:
         for path, content in _inside(source[0], source[1])
         if path.split("\\")[0].casefold() not in skipped
     ]
-    if effect.source.startswith("\\\\"):
+    if machine.is_far(effect.source):
         site.listing(effect.source)
     target[0].make_folder(target[1])
     for path, content in copied:
         target[0].put(f"{target[1]}\\{path}".lstrip("\\"), content)
         for folder, request in ((effect.source, site.get), (effect.destination, site.put)):
-            if folder.startswith("\\\\"):
+            if machine.is_far(folder):
                 request(f"{folder}\\{path}", _size(content))
     size = sum(_size(content) for _, content in copied)
     return _modelled(value={"files": len(copied), "size": size})

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
+from lab.guest.paths import share_of
 from lab.hypervisor.protocol import MachineSpec
 from lab.sequence.effects import Partition
 from lab.simulation.disks import Disk, Files, Volume
@@ -57,13 +58,14 @@ class Entry:
 @dataclass
 class Machine:
     """Everything of the modelled machine that effects change. ``memory`` is the RAM disk X:; ``shares`` is
-    what file servers hold, a folder for each."""
+    what file servers hold, a folder for each; ``near``: the package shares that this start reads from."""
 
     spec: MachineSpec
     disks: list[Disk] = field(default_factory=list)
     memory: Files = field(default_factory=Files)
     shares: Files = field(default_factory=Files)
     letters: dict[str, Volume] = field(default_factory=dict)
+    near: set[str] = field(default_factory=set)
     in_winpe: bool = True
     launch_mode: str = "PXE"
     next_start: Entry | None = None
@@ -77,6 +79,7 @@ class Machine:
         """The RAM disk and the drive letters are gone."""
         self.memory = Files()
         self.letters = {}
+        self.near = set()
 
     def starts(self) -> Iterator[Start]:
         """What the firmware starts now, and what it goes on to when that sends it on to its next boot device.
@@ -176,6 +179,14 @@ class Machine:
             return self.memory if self.in_winpe else None
         volume = self.letters.get(drive.upper())
         return volume.files if volume else None
+
+    def use_share(self, path: str) -> None:
+        """From now on the share of a UNC path is there like a drive: reading it is no request."""
+        self.near.add(share_of(path))
+
+    def is_far(self, path: str) -> bool:
+        """Whether a path is a file server's that is asked for each file."""
+        return path.startswith("\\\\") and share_of(path) not in self.near
 
     def locate(self, path: str) -> tuple[Files, str] | None:
         """A full or UNC path as the drive's files and the path below; None when there is no such drive."""

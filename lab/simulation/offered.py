@@ -4,6 +4,7 @@ point with every package."""
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields
 from typing import Any
 
 from lab.hypervisor.protocol import MachineSpec
@@ -21,6 +22,8 @@ from lab.site.model import (
     SitePackage,
     SiteSequence,
 )
+from lab.site.pxe import PxeDecision, PxeRequest
+from lab.site.smspxe import lines
 from lab.timeline import Timeline
 
 MakePoint = Callable[..., ManagementPoint]
@@ -33,6 +36,25 @@ _LABPE = "LAB00002"
 _ACCOUNT = Account("LAB\\naa", "alone")
 #: Variables of a sequence's start that the site makes of its objects.
 _BOOT_IMAGE, _CLIENT = "_SMSTSBootImageID", "_SMSTSClientPackageID"
+
+
+def pxe_log(
+    objects: SiteObjects,
+    tell: Callable[[str, dict[str, Any]], None],
+    log: list[str],
+    wall: Callable[[], float],
+) -> Callable[[str, dict[str, Any]], None]:
+    """``tell`` that puts the records of SMSPXE.log into ``log``, too. ``wall`` gives UTC seconds since 1970."""
+    asks, decides = (tuple(item.name for item in fields(kind)) for kind in (PxeRequest, PxeDecision))
+
+    def both(kind: str, data: dict[str, Any]) -> None:
+        if kind == "pxe":
+            request = PxeRequest(**{name: data[name] for name in asks})
+            decision = PxeDecision.from_json({name: data[name] for name in decides})
+            log.extend(lines(objects, request, decision, wall()))
+        tell(kind, data)
+
+    return both
 
 
 def telling(timeline: Timeline, machines: Mapping[str, str]) -> Callable[[str, dict[str, Any]], None]:

@@ -123,7 +123,7 @@ class SimSite:
 
 
 class ModelSite:
-    """Answers one machine's requests."""
+    """Answers one machine's requests. ``start`` tells its present start from others."""
 
     def __init__(
         self,
@@ -142,20 +142,21 @@ class ModelSite:
         self.client = site.client
         self.point = point
         self.requests: list[dict[str, Any]] = []
+        self.start = ""
         self._machine = machine
         self._mac, self._uuid = mac.lower(), uuid.lower()
         self._timeline = timeline
         self._clock = clock
 
-    def pxe_script(self, request: PxeRequest, start: str) -> PxeDecision:
+    def pxe_script(self, request: PxeRequest) -> PxeDecision:
         """iPXE's question what to do."""
-        decision = self.point.pxe(request, start)
+        decision = self.pxe(request)
         self._answer("/pxe/ipxe", 200, _SMALL)
         return decision
 
-    def pxe(self, request: PxeRequest, start: str) -> PxeDecision:
+    def pxe(self, request: PxeRequest) -> PxeDecision:
         """The same for a machine that starts natively: the lab asks for it."""
-        return self.point.pxe(request, start)
+        return self.point.pxe(request, self.start)
 
     def boot_files(self, package: str, firmware: str) -> bool:
         """iPXE's requests for a boot image. Whether all came."""
@@ -172,8 +173,8 @@ class ModelSite:
             names = ["pxelinux.0", "ldlinux.c32", CONFIGURATION, *names]
         return [(name, LATENCY + self.site.boot_files.get(name, 0) / TFTP_BANDWIDTH) for name in names]
 
-    def assignments(self, start: str) -> dict[str, Any]:
-        answer = self.point.assignments(self._mac, self._uuid, start)
+    def assignments(self) -> dict[str, Any]:
+        answer = self.point.assignments(self._mac, self._uuid, self.start)
         self._answer(f"/policy/{self._mac}", 200, _SMALL)
         return answer
 
@@ -195,9 +196,9 @@ class ModelSite:
         self._answer(f"/content/{package}/{quote(file.name, safe='/:~')}", answer.status, file.size)
         return answer
 
-    def status(self, messages: list[dict[str, Any]], start: str) -> bool:
+    def status(self, messages: list[dict[str, Any]]) -> bool:
         """The post of status messages."""
-        self.point.status(self._mac, messages, start)
+        self.point.status(self._mac, messages, self.start)
         self._answer("/status", 200, _SMALL, "POST")
         return True
 

@@ -11,19 +11,22 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from lab.client.answers import typed
 from lab.client.bootstrap import Nothing
+from lab.client.wizard import Page
 from lab.clock import VirtualClock
 from lab.errors import LabError, LabFault
+from lab.guest.bootstrap import begin
 from lab.guest.doubles import Double
 from lab.guest.loop import Loop, Restarting, record
 from lab.guest.place import Place
+from lab.guest.reporting import Announced, Reporting
 from lab.guest.windows_setup import generated_name
 from lab.hypervisor.protocol import MachineSpec
 from lab.sequence import codec
 from lab.sequence.effects import Effect, Finished, Restart
 from lab.simulation import windows
 from lab.simulation.bench import Bench
-from lab.simulation.client import Reporting, ReportingPerformer, begin
 from lab.simulation.disks import final_state
 from lab.simulation.firmware import KERNEL, Firmware, NoBoot
 from lab.simulation.machine import Machine
@@ -36,6 +39,8 @@ from lab.timeline import Timeline
 
 #: Plausible seconds of what a machine does between effects.
 SECONDS = {"firmware": 5.0, "loader": 1.0, "down": 1.0}
+#: Those in which somebody reads a page of the wizard, and types one character.
+_READS, _TYPES = 2.0, 0.05
 
 #: Starts of one machine after which the run is given up: a sequence that restarts for ever has no end.
 MAX_STARTS = 50
@@ -124,6 +129,7 @@ class World:
                 hint="look for a restart that is asked for again after each start",
             )
         self._tell.started = self._clock.now()
+        self._site.start = f"start-{self._starts}"
         self._machine.power_cycle()
         self._clock.pause(SECONDS["firmware"])
         refused: NoBoot | None = None
@@ -133,7 +139,7 @@ class World:
             if what == "staged":
                 self._clock.pause(KERNEL)
                 return self._labpe()
-            refused = self._firmware().boot(self._mark)
+            refused = self._firmware().boot()
             if refused is None:
                 return self._labpe()
             if refused.halts:
@@ -149,11 +155,6 @@ class World:
     def _firmware(self) -> Firmware:
         pressed = bool(self._occupant.answers.get("f12", True))
         return Firmware(self._spec, self._site, self._tell, self._clock, presses_f12=pressed)
-
-    @property
-    def _mark(self) -> str:
-        """What tells this start from another."""
-        return f"start-{self._starts}"
 
     # LabPE
 
@@ -173,27 +174,39 @@ class World:
     def _deploy(self) -> bool:
         """The client's start, and the sequence from its beginning."""
         log = ModelLog(self._machine, LOG_BEFORE_DISK)
+
+        def say(said: dict[str, Any]) -> None:
+            self._tell.emit("record", record(log, said, self._wall()))
+
+        self._tell.announce("policy")
         try:
-            result = begin(
-                self._site, self._tell, self._clock, start=self._mark, machine=self._spec.name,
-                answers=self._occupant.answers, log=log, wall=self._wall,
-            )  # fmt: skip
+            result = begin(self._site, self._ask, self._tell.emit, say)
         except LabFault as fault:
             raise self._tell.lab_error(fault) from fault
         finally:
             self._left.log += log.text
         if isinstance(result, Nothing):
-            self._tell.emit("no-deployment", {"reason": result.reason})
+            self._tell.emit("no-deployment", {"reason": result.reason, "code": result.code})
             self._nothing_runs(result.reason)
             self._tell.emit("bye", {})
             self._clock.pause(SECONDS["down"])
             return False
         return self._begin(result.policy, result.variables, result.secrets)
 
+    def _ask(self, page: Page) -> str:
+        """Show a page of the wizard; what is typed. Raises LabFault where the scenario does not say it."""
+        shown = page.to_json()
+        self._tell.emit("wizard", shown)
+        answer = typed(shown, self._occupant.answers, machine=self._spec.name)
+        said = {"text": answer} if page.kind == "choose" else {"name": page.name}  # never its value
+        self._tell.say("lab", "typed", page=page.kind, **said)
+        self._clock.pause(_READS + _TYPES * len(answer))
+        return answer
+
     def _deploy_to_client(self) -> bool:
         """The same where the client of an installed system got the deployment."""
         self._tell.announce("policy")
-        offered = self._site.assignments(self._mark).get("assignments") or [{"deployment": ""}]
+        offered = self._site.assignments().get("assignments") or [{"deployment": ""}]
         policy = self._site.policy(offered[0]["deployment"])
         if policy is None:
             raise self._tell.lab_error(LabFault(f"the site has no policy for '{self._spec.name}'"))
@@ -287,15 +300,15 @@ class World:
             machine, self._site, self._clock, self._name, self._tell.announce, self._wall,
             doubles=doubles, place=place, policy=policy,
         )  # fmt: skip
-        reporting = Reporting(sequence, self._site, self._mark, wall=self._wall)
-        performer = ReportingPerformer(ModelPerformer(bench), reporting)
+        reporting = Reporting(sequence, self._site.status, lambda: loop.keeps_quiet, self._wall)
+        performer = Announced(ModelPerformer(bench), reporting.deliver)
 
         def emit(kind: str, data: dict[str, Any]) -> None:
             self._tell.emit(kind, data)
             reporting.take(kind, data)
 
         self._tell.announce("step")
-        ports = (performer, store, emit, self._clock, self._mark)
+        ports = (performer, store, emit, self._clock, self._site.start)
         named: dict[str, Any] = {
             "log": log, "wall": self._wall, "how": "modelled", "place": place,
             "records": self._occupant.records,

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 import struct
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from lab.clock import VirtualClock
 from lab.errors import LabFault
-from lab.guest import content, gpt, http, images
+from lab.guest import gpt, images
 from lab.guest.bench import Bench
 from lab.guest.doubles import Double
 from lab.guest.labpe import LabPe
@@ -229,73 +227,6 @@ def test_missing_image_index_and_volume_have_their_codes(rig: Callable[..., Rig]
     assert machine.pe.perform(effect).code == 0x80070057
     assert machine.pe.perform(effects.ApplyImage("C:\\no.wim", 1, "C:")).code == 0x80070002
     assert machine.pe.perform(effects.ApplyImage(effect.image, 1, "D:")).code == 0x80070003
-
-
-def served(status: int, body: bytes) -> content.Fetch:
-    return lambda path: http.Response(status, len(body), iter((body[:1], body[1:])))
-
-
-def package(*names: str, body: bytes = b"bytes", **more: Any) -> dict[str, Any]:
-    digest = hashlib.sha256(body).hexdigest()
-    files = [{"name": name, "size": len(body), "sha256": digest, **more} for name in names]
-    return {"LAB00001": {"files": files}}
-
-
-DOWNLOAD = effects.DownloadContent("LAB00001", "C:\\Packages\\LAB00001")
-
-
-def test_a_package_is_downloaded_and_not_twice(tmp_path: Path) -> None:
-    asked = []
-
-    def fetch(path: str) -> http.Response:
-        asked.append(path)
-        return served(200, b"bytes")(path)
-
-    drives = {"C:": str(tmp_path)}
-    for _ in range(2):
-        outcome = content.download(DOWNLOAD, package("a/b.wim"), "10.0.0.1", drives, fetch)
-        assert outcome.ok and outcome.value["files"] == [{"name": "a/b.wim", "size": 5}]
-        assert outcome.value["location"] == "http://10.0.0.1/content/LAB00001"
-    assert asked == ["/content/LAB00001/a/b.wim"]
-    assert (tmp_path / "Packages/LAB00001/a/b.wim").read_bytes() == b"bytes"
-
-
-@pytest.mark.parametrize(
-    ("contents", "fetch", "code", "status"),
-    [
-        ({}, served(200, b"bytes"), 0x80040102, 0),
-        (package("f"), served(404, b"no"), 0x80070002, 404),
-        (package("f"), served(401, b"no"), 0x80070002, 401),
-        (package("f"), served(200, b"other"), 0x80091007, 200),
-    ],
-)
-def test_what_the_distribution_point_answers_has_its_code(
-    contents: dict[str, Any], fetch: content.Fetch, code: int, status: int, tmp_path: Path
-) -> None:
-    outcome = content.download(DOWNLOAD, contents, "site", {"C:": str(tmp_path)}, fetch)
-    assert (outcome.code, outcome.value["status"]) == (code, status)
-    assert not [path for path in tmp_path.rglob("*") if path.is_file()], "nothing half is left"
-
-
-def test_a_connection_that_breaks_is_the_distribution_points_fault(tmp_path: Path) -> None:
-    def broken() -> Any:
-        yield b"b"
-        raise http.HttpError("the answer ended 4 bytes too early")
-
-    def refuse(path: str) -> http.Response:
-        raise ConnectionRefusedError(111, "Connection refused")
-
-    for fetch in (lambda path: http.Response(200, 5, broken()), refuse):
-        outcome = content.download(DOWNLOAD, package("f"), "site", {"C:": str(tmp_path)}, fetch)
-        assert outcome.code == 0x80070002
-        assert not [path for path in tmp_path.rglob("*") if path.is_file()]
-
-
-def test_a_file_name_cannot_leave_its_package(rig: Callable[..., Rig]) -> None:
-    machine = rig()
-    machine.mount_c()
-    machine.bench.policy = {"contents": package("../../../Windows/evil")}
-    assert machine.pe.perform(DOWNLOAD).code == 0x8007007B
 
 
 def test_a_double_sets_writes_takes_and_is_marked(rig: Callable[..., Rig]) -> None:

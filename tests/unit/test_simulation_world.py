@@ -302,7 +302,8 @@ def test_a_required_deployment_is_not_offered_to_a_machine_that_restarted_by_its
     decisions = [event.data["action"] for event in run.events if event.kind == "pxe"]
     assert decisions == ["boot", "abort"]
     assert "unexpected-reset" in run.kinds("lab")
-    assert "PXE: abort: no deployment is left" in run.run.unfinished
+    assert "the site's PXE decision is abort" in run.run.unfinished
+    assert "was offered already" in run.run.unfinished
     assert run.kinds("agent").count("hello") == 1, "the second start got no boot image"
     resets = [event for event in run.events if event.kind == "reset"]
     assert [(event.phase, event.data["expected"]) for event in resets] == [("firmware", False)]
