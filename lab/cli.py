@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import click
 from rich.console import Console
@@ -35,25 +35,23 @@ from lab.errors import (
     Problem,
     UsageError,
 )
-from lab.judge.evidence import evidence
-from lab.judge.judging import judge
 from lab.judge.verdict import exit_code
 from lab.pe.images import client_package, ensure_pe, ensure_reference_image
 from lab.report.make import make_report
+from lab.report.planned import plan_lines, without_secrets
 from lab.report.progress import Progress
 from lab.report.summary import render_rich, render_total
 from lab.run.budget import USUAL, Candidate, choose
 from lab.run.doctor import examine
 from lab.run.front import run_scenario
-from lab.run.hidden import masked, secret_values
-from lab.run.prepare import check_content, make_plan, read_checked_sequence
+from lab.run.hidden import secret_values
+from lab.run.prepare import check_content, make_plan, read_checked_sequences
 from lab.run.turn import host_factor, turn
 from lab.scenario.commandline import command_line_scenario
 from lab.scenario.fields import duration
 from lab.scenario.loader import LoadedScenario, load_scenarios
 from lab.scenario.matrix import file_schema
 from lab.scenario.schema import Template
-from lab.sequence.variables import Variables
 from lab.settings import Settings
 from lab.yamlio import json_schema
 
@@ -135,7 +133,7 @@ def run(
     _check_all(scenarios)
     records = []
     for loaded in _within(vm_budget, scenarios, settings, fidelity):
-        with Progress(ERR, loaded.title, template=loaded.scenario.machine) as progress:
+        with Progress(ERR, loaded.title, template=loaded.hardware) as progress:
             record = run_scenario(loaded, settings, progress.on_event, fidelity=fidelity, say=_say)
         OUT.print(render_rich(record, width=_width(), verbose=verbose))
         records.append(record)
@@ -153,17 +151,17 @@ def plan(settings: Settings, path: Path, form: str) -> int:
     scenarios = load_scenarios([path], templates=settings.vm_templates)
     _check_all(scenarios)
     for loaded in scenarios:
-        sequence = read_checked_sequence(loaded)
-        check_content(loaded, sequence)
-        resolved = make_plan(loaded, settings, settings.reports / "(planned)", sequence, _say).to_json()
-        for machine in resolved["machines"]:
-            known = Variables(machine["policy"]["variables"], loaded.scenario.secrets)
-            shown = {name: known.shown(name) for name in machine["policy"]["variables"]}
-            machine["policy"] = masked({**machine["policy"], "variables": shown}, secret_values(loaded))
+        sequences = read_checked_sequences(loaded)
+        for sequence in sequences.values():
+            check_content(loaded, sequence)
+        resolved = make_plan(loaded, settings, settings.reports / "(planned)", sequences, _say).to_json()
+        resolved = without_secrets(resolved, secret_values(loaded))
         if form == "json":
             OUT.print_json(json.dumps(resolved))
         else:
-            _print_plan(loaded, resolved)
+            title, *lines = plan_lines(loaded, resolved)
+            OUT.print(Text(title, style="bold"))
+            OUT.print(Text("\n".join(lines)))
     return EXIT_OK
 
 
@@ -278,30 +276,11 @@ def _check_all(scenarios: Iterable[LoadedScenario]) -> None:
     problems: list[Problem] = []
     for loaded in scenarios:
         try:
-            read_checked_sequence(loaded)
+            read_checked_sequences(loaded)
         except InputError as error:
             problems += error.problems
     if problems:
         raise InputError(sorted(set(problems)))
-
-
-def _print_plan(loaded: LoadedScenario, resolved: dict[str, Any]) -> None:
-    OUT.print(Text(loaded.title, style="bold"))
-    for machine in resolved["machines"]:
-        spec = machine["spec"]
-        sizes = ", ".join(f"{disk['size'] // 2**30} GiB" for disk in spec["disks"])
-        OUT.print(
-            f"  machine   {spec['name']}: {spec['firmware']}, {spec['memory']} MiB, "
-            f"{spec['vcpus']} CPU, disks {sizes}, MAC {spec['nics'][0]['mac']}"
-        )
-        for name, value in machine["policy"]["variables"].items():
-            OUT.print(Text(f"  variable  {name} = {value}"))
-    OUT.print(Text(f"  sequence  {loaded.sequence_path}"))
-    for package, files in resolved["content"].items():
-        OUT.print(Text(f"  content   {package}: {', '.join(files.values())}"))
-    # Judged on nothing at all, each expectation says at least what it wants.
-    for verdict in judge(loaded.expectations, evidence([], {})):
-        OUT.print(Text(f"  expects   {verdict.expected}"))
 
 
 def _say(text: str) -> None:

@@ -15,9 +15,9 @@ from rich.text import Text
 
 from lab.errors import EXIT_OK, InputError, Problem, UsageError
 from lab.hypervisor.protocol import MachineSpec
-from lab.run.prepare import MACHINE_NAME, identity
 from lab.scenario.doublesfile import read_doubles
-from lab.scenario.loader import find_template
+from lab.scenario.finding import find_template
+from lab.scenario.machines import MACHINE_NAME, identity
 from lab.scenario.schema import machine_spec
 from lab.sequence import codes
 from lab.sequence.model import Group, Step, TaskSequence

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 from lab.client.bootstrap import (
     Answered,
@@ -18,13 +18,22 @@ from lab.client.bootstrap import (
     bootstrap,
 )
 from lab.client.wizard import Page
-from lab.guest.management import ManagementPoint
 
 Tell = Callable[[str, dict[str, Any]], None]
 
 
+class Management(Protocol):
+    """The site's management point, as a machine asks it; the simulator has its own."""
+
+    def assignments(self) -> dict[str, Any]: ...
+
+    def policy(self, deployment: str) -> dict[str, Any] | None: ...
+
+    def locations(self, package: str) -> dict[str, Any]: ...
+
+
 def begin(
-    management: ManagementPoint,
+    management: Management,
     ask: Callable[[Page], str],
     tell: Tell,
     say: Callable[[dict[str, Any]], None],
@@ -44,7 +53,7 @@ def begin(
 
 def _answer(
     request: Request,
-    management: ManagementPoint,
+    management: Management,
     ask: Callable[[Page], str],
     tell: Tell,
     say: Callable[[dict[str, Any]], None],

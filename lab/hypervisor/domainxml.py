@@ -13,7 +13,8 @@ what stands behind them (times under TCG, QEMU 7.2):
   and then there is no run to judge. Either mode is kinder than a real disk: what the guest wrote without a
   flush is there as well. A cut that loses unflushed writes needs a disk outside QEMU (nbdkit).
 - **CPU under TCG: Nehalem** (x86-64-v2, which current distributions ask for; no slower than qemu64, and
-  without the wide vector units of "max", which TCG can only emulate slowly). Under KVM the host's own.
+  without the wide vector units of "max", which TCG can only emulate slowly). Under KVM the host's own. A
+  32-bit machine has a Pentium III: no long mode, with either.
 - **PXE by IPv4 only** in UEFI: IPv6 would be tried for nothing.
 - **A card without tap** has its cable unplugged: it must not find a network the lab did not make.
 - **BIOS** says what it does on port 0x402; that goes into the console file. UEFI uses the serial port itself.
@@ -97,7 +98,9 @@ def domain_xml(spec: MachineSpec, paths: DomainPaths) -> str:
 
 def _check(spec: MachineSpec) -> None:
     reason = ""
-    if spec.architecture != "x86_64":
+    if spec.architecture == "i686" and spec.firmware != "bios":
+        reason = "a 32-bit processor needs BIOS firmware: there is no 32-bit UEFI here"
+    elif spec.architecture not in ("x86_64", "i686"):
         reason = f"architecture '{spec.architecture}' is not supported by the embedded hypervisor yet"
     elif spec.secure_boot and spec.firmware != "uefi":
         reason = "Secure Boot needs UEFI firmware"
@@ -151,7 +154,8 @@ def _system_information(domain: ET.Element, spec: MachineSpec) -> None:
 
 def _operating_system(domain: ET.Element, spec: MachineSpec, paths: DomainPaths) -> None:
     system = ET.SubElement(domain, "os")
-    _text(system, "type", "hvm", arch=spec.architecture, machine="q35")
+    # A 32-bit machine is a 64-bit one's with a processor that has no long mode: one QEMU for all.
+    _text(system, "type", "hvm", arch="x86_64", machine="q35")
     if spec.firmware == "uefi":
         secure = {"secure": "yes"} if spec.secure_boot else {}
         # Named files instead of libvirt's choice, which took the Secure Boot firmware unasked (observed).
@@ -162,7 +166,10 @@ def _operating_system(domain: ET.Element, spec: MachineSpec, paths: DomainPaths)
 
 
 def _processor(domain: ET.Element, spec: MachineSpec) -> None:
-    if spec.accelerator == "kvm":
+    if spec.architecture == "i686":
+        cpu = ET.SubElement(domain, "cpu", mode="custom", match="exact", check="none")
+        _text(cpu, "model", "pentium3", fallback="forbid")
+    elif spec.accelerator == "kvm":
         ET.SubElement(domain, "cpu", mode="host-passthrough")
     else:
         cpu = ET.SubElement(domain, "cpu", mode="custom", match="exact", check="none")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lab.judge.evidence import Evidence, StepSeen
+from lab.judge.evidence import DecisionSeen, Evidence, StepSeen
 from lab.judge.verdict import Cause
 from lab.sequence.codes import cause as usual_cause
 from lab.sequence.codes import describe
@@ -40,6 +40,8 @@ def engine_failure(evidence: Evidence) -> tuple[Cause, ...]:
 
 def lost(evidence: Evidence) -> tuple[Cause, ...]:
     """What led to a sequence without an end: the step that never ended, and what took the machine down."""
+    if evidence.not_started is not None and evidence.unfinished is None:
+        return decided(evidence)
     if evidence.unfinished is None:
         return ()
     links = [(seq, f"step '{name}' was begun") for seq, name in evidence.begun if seq in evidence.never_ended]
@@ -51,6 +53,30 @@ def lost(evidence: Evidence) -> tuple[Cause, ...]:
     ]
     links.append((evidence.unfinished.seq, evidence.unfinished.reason))
     return tuple(Cause(evidence.wall(seq), text, seq) for seq, text in links)
+
+
+def decided(evidence: Evidence) -> tuple[Cause, ...]:
+    """What led to a machine on which nothing began: the site's last decision about it, and its end."""
+    links: list[Cause] = []
+    for decision in evidence.decisions[-1:]:
+        wall = evidence.wall(decision.seq)
+        links += [Cause(wall, f"the site: {reason}", decision.seq) for reason in decision.reasons]
+        links.append(Cause(wall, f"the site {told_decision(decision)}", decision.seq))
+    if evidence.not_started is not None:
+        seq = evidence.not_started.seq
+        links.append(Cause(evidence.wall(seq), f"no sequence began: {evidence.not_started.reason}", seq))
+    return tuple(links)
+
+
+def told_decision(decision: DecisionSeen) -> str:
+    """What the site decided, as a clause that follows it."""
+    who = decision.device or "a known machine" if decision.known else "an unknown machine"
+    if decision.action == "boot":
+        how = "at once" if decision.mandatory else "after F12"
+        return f"gave {who} boot image {decision.boot_image} {how}, for deployment {decision.deployment}"
+    done = {"abort": "sent {} on to its next boot device", "ignore": "did not answer {}"}
+    said = done.get(decision.action, "decided otherwise about {}").format(who)
+    return f"{said} (deployment {decision.deployment})" if decision.deployment else said
 
 
 def _failed(step: StepSeen) -> str:

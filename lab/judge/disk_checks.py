@@ -297,7 +297,7 @@ def _expected_file(want: FileExpectation) -> str:
 
 def check_disk(item: Expectation, evidence: Evidence, cache: dict[str, DiskJudge]) -> Verdict:
     """Judge one expectation on the disk. ``cache`` keeps the indexes of the machines' final states."""
-    ended = evidence.finish or evidence.unfinished
+    ended = evidence.ended
     if ended is None:
         # What stands there is how far the machine came, not what it came to.
         return Verdict("no-evidence", _expected(item), unfinished(evidence), item.place, file=FILE)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from lab.disk.state import FinalState
@@ -44,8 +44,46 @@ class Unfinished:
 
 
 @dataclass(frozen=True)
+class NotStarted:
+    """No sequence began on the machine, and it has nothing more to do. ``reason``: one clause."""
+
+    seq: int
+    machine: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class DecisionSeen:
+    """What the site decided about a start from the network. ``start`` tells one start from another, or ""."""
+
+    seq: int
+    machine: str
+    action: str
+    deployment: str
+    boot_image: str
+    mandatory: bool
+    known: bool
+    device: str
+    reasons: tuple[str, ...]
+    start: str
+    mac: str
+
+
+@dataclass(frozen=True)
+class StatusSeen:
+    """A status message that the site took. ``text``: all that it says in words."""
+
+    seq: int
+    machine: str
+    id: int
+    text: str
+
+
+@dataclass(frozen=True)
 class RecordSeen:
-    """A record of smsts.log. ``line``: where it begins in the machine's whole log, from 1."""
+    """A record of smsts.log, or of SMSPXE.log (``seq`` 0, no machine).
+
+    ``line``: where it begins in the machine's whole log, from 1."""
 
     seq: int
     machine: str
@@ -108,11 +146,18 @@ class Evidence:
     ``begun``: (sequence number, name) of each instruction started; ``never_ended``: those of them without an
     end. ``variables``: the final ones by name in
     lower case, without the secret ones, whose names are ``secrets``; None when they were not told.
-    ``walls``: sequence number -> the host's time of that event. ``last``: the last event of all.
+    ``decisions``: one for each start from the network. ``pxe_records``: those of SMSPXE.log, None without
+    one. ``by_machine``: what there is of each machine. ``walls``: sequence number -> the host's time of that
+    event. ``last``: the last event of all.
     """
 
     finish: Finish | None = None
     unfinished: Unfinished | None = None
+    not_started: NotStarted | None = None
+    decisions: tuple[DecisionSeen, ...] = ()
+    statuses: tuple[StatusSeen, ...] = ()
+    pxe_records: tuple[RecordSeen, ...] | None = None
+    by_machine: Mapping[str, Evidence] = field(default_factory=dict)
     steps: tuple[StepSeen, ...] = ()
     begun: tuple[tuple[int, str], ...] = ()
     never_ended: frozenset[int] = frozenset()
@@ -130,13 +175,23 @@ class Evidence:
     @property
     def complete(self) -> bool:
         """Whether the run came to an end after which nothing more happens: the sequence's, or another."""
-        return self.finish is not None or self.unfinished is not None
+        return self.ended is not None
+
+    @property
+    def ended(self) -> Finish | Unfinished | NotStarted | None:
+        """That end."""
+        return self.finish or self.unfinished or self.not_started
+
+    def of(self, machine: str) -> Evidence:
+        """What there is of one of several machines; of "" all."""
+        if not machine:
+            return self
+        return self.by_machine.get(machine) or Evidence(walls=self.walls, last=self.last)
 
     @property
     def end(self) -> tuple[int, ...]:
         """The sequence number of that end."""
-        ended = self.finish or self.unfinished
-        return (ended.seq,) if ended else ()
+        return (self.ended.seq,) if self.ended else ()
 
     @property
     def counts(self) -> dict[str, int]:
@@ -157,6 +212,9 @@ class _Sorter:
 
     finish: Finish | None = None
     unfinished: Unfinished | None = None
+    not_started: NotStarted | None = None
+    decisions: list[DecisionSeen] = field(default_factory=list)
+    statuses: list[StatusSeen] = field(default_factory=list)
     steps: list[StepSeen] = field(default_factory=list)
     begun: list[tuple[int, str]] = field(default_factory=list)
     open: dict[tuple[str, int], int] = field(default_factory=dict)
@@ -180,6 +238,10 @@ class _Sorter:
             self._request(event)
         elif (event.source, event.kind) == ("lab", "unfinished"):
             self.unfinished = Unfinished(event.seq, event.machine, str(event.data.get("reason", "")))
+        elif (event.source, event.kind) == ("lab", "not-started"):
+            self.not_started = NotStarted(event.seq, event.machine, str(event.data.get("reason", "")))
+        elif event.source == "site":
+            self._site(event)
         elif event.kind == "lab-error" or (event.source, event.kind) == ("lab", "broken"):
             self._lab_error(event)
         elif event.source == "agent" and event.kind == "effect":
@@ -198,6 +260,34 @@ class _Sorter:
         elif event.source == "agent" and event.kind == "variables":
             self.variables = {str(name).casefold(): str(value) for name, value in event.data.items()}
             self.variables_seq = event.seq
+
+    def _site(self, event: Event) -> None:
+        data = event.data
+        if event.kind == "pxe":
+            start = str(data.get("start", ""))
+            if start and any(one.start == start and one.machine == event.machine for one in self.decisions):
+                return  # asked again within one start
+            reasons = data.get("reasons") or ()
+            self.decisions.append(
+                DecisionSeen(
+                    event.seq,
+                    event.machine,
+                    str(data.get("action", "")),
+                    str(data.get("deployment") or ""),
+                    str(data.get("boot_image") or ""),
+                    bool(data.get("mandatory")),
+                    bool(data.get("known")),
+                    str(data.get("device") or ""),
+                    (reasons,) if isinstance(reasons, str) else tuple(map(str, reasons)),
+                    start,
+                    str(data.get("mac") or ""),
+                )
+            )
+        elif event.kind == "status":
+            for message in data.get("messages") or ([data] if "id" in data else []):
+                words = (str(message.get(key) or "") for key in ("step", "group", "action", "text"))
+                text = " · ".join(word for word in words if word)
+                self.statuses.append(StatusSeen(event.seq, event.machine, _number(message.get("id")), text))
 
     def _lab_error(self, event: Event) -> None:
         message = str(event.data.get("message") or "the lab broke")
@@ -274,8 +364,33 @@ def _number(value: Any, default: int = 0) -> int:
         return default
 
 
-def evidence(events: Iterable[Event], finals: Mapping[str, FinalState]) -> Evidence:
-    """Sort a timeline. ``finals``: machine -> what stood on its disks when it was off."""
+def evidence(
+    events: Iterable[Event],
+    finals: Mapping[str, FinalState],
+    *,
+    pxe_records: tuple[RecordSeen, ...] | None = None,
+) -> Evidence:
+    """Sort a timeline. ``finals``: machine -> what stood on its disks when it was off; ``pxe_records``: what
+    SMSPXE.log holds."""
+    events = list(events)
+    machines = {event.machine for event in events if event.machine}
+    whole = _sorted(events, finals, pxe_records)
+    if len(machines) < 2:
+        return replace(whole, by_machine=dict.fromkeys(machines, whole))
+    parts = {
+        name: _sorted(
+            [event for event in events if event.machine in (name, "")],
+            {machine: final for machine, final in finals.items() if machine == name},
+            pxe_records,
+        )
+        for name in sorted(machines)
+    }
+    return replace(whole, by_machine=parts)
+
+
+def _sorted(
+    events: Iterable[Event], finals: Mapping[str, FinalState], pxe_records: tuple[RecordSeen, ...] | None
+) -> Evidence:
     sorter = _Sorter()
     walls: dict[int, str] = {}
     last: Event | None = None
@@ -286,6 +401,10 @@ def evidence(events: Iterable[Event], finals: Mapping[str, FinalState]) -> Evide
     return Evidence(
         finish=sorter.finish,
         unfinished=sorter.unfinished,
+        not_started=sorter.not_started,
+        decisions=tuple(sorter.decisions),
+        statuses=tuple(sorter.statuses),
+        pxe_records=pxe_records,
         steps=tuple(sorter.steps),
         begun=tuple(sorter.begun),
         never_ended=frozenset((*sorter.left, *sorter.open.values())),

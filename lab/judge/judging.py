@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from lab.judge.causes import chain, engine_failure, failing_step
+from lab.judge.causes import chain, decided, engine_failure, failing_step
 from lab.judge.disk_checks import DiskJudge, check_disk
 from lab.judge.evidence import Evidence
 from lab.judge.run_checks import (
@@ -18,14 +18,18 @@ from lab.judge.run_checks import (
     check_step,
     check_variable,
 )  # fmt: skip
+from lab.judge.site_checks import check_pxe, check_pxe_count, check_status
 from lab.judge.verdict import Verdict
 from lab.scenario.expectations import (
     CodeExpected,
     Expectation,
     FailedStepExpected,
     LogExpected,
+    PxeCountExpected,
+    PxeExpected,
     RequestExpected,
     ResultExpected,
+    StatusExpected,
     StepExpected,
     VariableExpected,
 )  # fmt: skip
@@ -34,6 +38,16 @@ from lab.scenario.expectations import (
 def judge(expectations: Iterable[Expectation], evidence: Evidence) -> list[Verdict]:
     """One verdict for each expectation, in their order."""
     asked = list(expectations)
+    made: dict[int, Verdict] = {}
+    for machine in dict.fromkeys(item.machine for item in asked):
+        own = [(number, item) for number, item in enumerate(asked) if item.machine == machine]
+        verdicts = _of_machine([item for _, item in own], evidence.of(machine))
+        for (number, _), verdict in zip(own, verdicts, strict=True):
+            made[number] = replace(verdict, machine=machine)
+    return [made[number] for number in range(len(asked))]
+
+
+def _of_machine(asked: Sequence[Expectation], evidence: Evidence) -> list[Verdict]:
     disks: dict[str, DiskJudge] = {}
     verdicts = [_one(item, evidence, disks) for item in asked]
     if not any(isinstance(item, ResultExpected) and item.result == "failed" for item in asked):
@@ -57,6 +71,12 @@ def _one(item: Expectation, evidence: Evidence, disks: dict[str, DiskJudge]) -> 
             return check_variable(item, evidence)
         case RequestExpected():
             return check_request(item, evidence)
+        case PxeExpected():
+            return check_pxe(item, evidence)
+        case PxeCountExpected():
+            return check_pxe_count(item, evidence)
+        case StatusExpected():
+            return check_status(item, evidence)
     return check_disk(item, evidence, disks)
 
 
@@ -74,4 +94,6 @@ def _explained(verdict: Verdict, evidence: Evidence) -> Verdict:
     step = failing_step(evidence)
     if verdict.status != "falsified" or verdict.causes:
         return verdict
+    if evidence.not_started is not None and evidence.finish is None and evidence.unfinished is None:
+        return replace(verdict, causes=decided(evidence))
     return replace(verdict, causes=chain(evidence, step) if step else engine_failure(evidence))

@@ -12,7 +12,7 @@ from typing import Any
 
 from lab.disk.state import FinalState
 from lab.errors import InputError, LabError, LabFault, Problem
-from lab.judge.evidence import Evidence, evidence
+from lab.judge.evidence import Evidence, RecordSeen, evidence
 from lab.judge.judging import judge
 from lab.judge.verdict import Cause, Outcome, Verdict, outcome
 from lab.scenario.loader import LoadedScenario
@@ -32,9 +32,11 @@ class RunRecord:
                 command line
     fidelity    "sim" or "vm"
     started     ISO 8601 UTC time of the first event, or ""; seconds: how long the run took on the wall clock
+    template    of the machine; of several, each once with commas between
     machines    names, in the order of their first event
     counts      effects by how they came about: real, modelled, doubled, recorded
-    steps       {"name", "result", "code", "counts"} of each step that ended, in order
+    steps       {"name", "result", "code", "counts"} of each step that ended, in order; of several machines
+                with "machine", too
     error       what broke the lab: {"message", "hint", "seq"}, or None; with "bug": true a bug of ours
     accelerator {"choice", "reason", "factor"}, or {} when nothing was accelerated
     variant     which run of the file's matrix this is, or ""
@@ -101,10 +103,12 @@ def build_record(
     fault: LabError | None = None,
     seconds: float | None = None,
     bug: str = "",
+    pxe_records: tuple[RecordSeen, ...] | None = None,
 ) -> RunRecord:
     """Judge a run. ``fault`` is what broke the lab, if something did; ``seconds`` the time it took
-    (the timeline's own, when not given); ``bug`` a bug of ours, in its own words."""
-    found = evidence(events, finals)
+    (the timeline's own, when not given); ``bug`` a bug of ours, in its own words; ``pxe_records`` what
+    SMSPXE.log holds."""
+    found = evidence(events, finals, pxe_records=pxe_records)
     verdicts = tuple(judge(loaded.expectations, found))
     accelerator: Mapping[str, Any] = {}
     for event in events:
@@ -115,13 +119,19 @@ def build_record(
         folder=folder,
         scenario=loaded.title,
         path=str(loaded.path),
-        template=loaded.scenario.machine,
+        template=loaded.hardware or loaded.scenario.machine,
         fidelity=fidelity,
         outcome=Outcome.ERROR if bug else outcome(verdicts, found, fault),
         verdicts=verdicts,
         counts=found.counts,
         steps=tuple(
-            {"name": step.name, "result": step.result, "code": step.code, "counts": dict(step.counts)}
+            {
+                "name": step.name,
+                "result": step.result,
+                "code": step.code,
+                "counts": dict(step.counts),
+                **({"machine": step.machine} if len(loaded.machines) > 1 else {}),
+            }
             for step in found.steps
             if not step.group
         ),

@@ -26,6 +26,9 @@ from lab.yamlio import Place, quoted
 #: The log's name in a machine's folder.
 LOG = "smsts.log"
 
+#: The site's own, in the run's folder.
+PXE_LOG = "SMSPXE.log"
+
 #: Sequence numbers that one verdict names at most.
 MAX_REFERENCES = 20
 
@@ -34,6 +37,8 @@ def unfinished(evidence: Evidence) -> str:
     """What to say when the sequence did not come to its end."""
     if evidence.unfinished is not None:
         return f"the sequence came to no end: {evidence.unfinished.reason}"
+    if evidence.not_started is not None:
+        return f"no sequence began: {evidence.not_started.reason}"
     last = evidence.last
     if last is None:
         return "nothing was observed at all"
@@ -48,7 +53,7 @@ def _failure(evidence: Evidence) -> tuple[Cause, ...]:
 
 _RESULTS = {
     "success": "the sequence succeeds", "failed": "the sequence fails",
-    "unfinished": "the sequence comes to no end",
+    "unfinished": "the sequence comes to no end", "not-started": "no sequence begins",
 }  # fmt: skip
 
 
@@ -62,7 +67,8 @@ def check_result(item: ResultExpected, evidence: Evidence) -> Verdict:
     expected = _RESULTS[item.result]
     finish = evidence.finish
     if finish is None:
-        held = item.result == "unfinished"
+        came = "unfinished" if evidence.unfinished is not None else "not-started"
+        held = item.result == came
         status: Status = "no-evidence" if not evidence.complete else "held" if held else "falsified"
         causes = lost(evidence) if status == "falsified" else ()
         return Verdict(status, expected, unfinished(evidence), item.place, evidence.end, causes=causes)
@@ -182,7 +188,7 @@ class _Counted(Protocol):
     def absent(self) -> bool: ...
 
 
-def _how_often(want: _Counted) -> str:
+def how_often(want: _Counted) -> str:
     if want.absent:
         return "no"
     if want.count is not None:
@@ -190,12 +196,12 @@ def _how_often(want: _Counted) -> str:
     return f"at least {want.at_least or 1}"
 
 
-def _plural(want: _Counted, what: str) -> str:
+def plural(want: _Counted, what: str) -> str:
     number = 1 if want.absent else want.count if want.count is not None else (want.at_least or 1)
     return what if number == 1 else what + "s"
 
 
-def _counted(want: _Counted, found: int, complete: bool) -> Status:
+def counted(want: _Counted, found: int, complete: bool) -> Status:
     """Whether ``found`` is the wanted number. What can only grow is judged early, the rest at the end."""
     least = 0 if want.absent else want.count if want.count is not None else (want.at_least or 1)
     most = 0 if want.absent else want.count
@@ -206,7 +212,7 @@ def _counted(want: _Counted, found: int, complete: bool) -> Status:
     return "falsified" if complete else "no-evidence"
 
 
-def _many(number: int, what: str) -> str:
+def many(number: int, what: str) -> str:
     return f"{number} {what}{'' if number == 1 else 's'}"
 
 
@@ -218,17 +224,21 @@ def _record_is(want: LogExpectation, record: RecordSeen) -> bool:
 
 def check_log(item: LogExpected, evidence: Evidence) -> Verdict:
     want = item.want
-    one = _plural(want, "record") == "record"
+    one = plural(want, "record") == "record"
     verb = ("contains" if one else "contain") if want.contains else ("matches" if one else "match")
     text = f"{verb} {quoted(want.contains) if want.contains else f'/{want.matches}/'}"
     kind = " ".join(
         filter(
-            None, (want.severity, _plural(want, "record"), f"of {want.component}" if want.component else "")
+            None, (want.severity, plural(want, "record"), f"of {want.component}" if want.component else "")
         )
     )
-    expected = f"{_how_often(want)} {kind} in smsts.log that {text}"
+    expected = f"{how_often(want)} {kind} in {want.file} that {text}"
     complete = evidence.complete
     records: Sequence[RecordSeen] = evidence.records
+    if want.file == PXE_LOG:
+        if evidence.pxe_records is None:
+            return Verdict("no-evidence", expected, "the run has no SMSPXE.log", item.place)
+        records = evidence.pxe_records
     for word, bound in (("after", want.after), ("before", want.before)):
         if bound is None:
             continue
@@ -237,7 +247,7 @@ def check_log(item: LogExpected, evidence: Evidence) -> Verdict:
         if index is None:
             seen = f"no record contains {quoted(bound)}" if complete else unfinished(evidence)
             bound_status: Status = "falsified" if complete else "no-evidence"
-            return Verdict(bound_status, expected, seen, item.place, file=LOG)
+            return Verdict(bound_status, expected, seen, item.place, file=want.file)
         records = records[index + 1 :] if word == "after" else records[:index]
     with_text = [record for record in records if _record_is(want, record)]
     found = [
@@ -245,27 +255,27 @@ def check_log(item: LogExpected, evidence: Evidence) -> Verdict:
         for record in with_text
         if want.component in (None, record.component) and want.severity in (None, record.severity)
     ]
-    status = _counted(want, len(found), complete)
+    status = counted(want, len(found), complete)
     shown = found[0] if found else None
     if status == "no-evidence":
         seen = unfinished(evidence)
     elif found:
-        seen = f"{_many(len(found), 'such record')}, first: {quoted(found[0].message, 90)}"
+        seen = f"{many(len(found), 'such record')}, first: {quoted(found[0].message, 90)}"
     elif with_text:
         shown = with_text[0]
         seen = f"the text is there, but in a record of {shown.component} with severity {shown.severity}"
     else:
-        seen = f"none among {_many(len(records), 'record')}"
-    references = tuple(record.seq for record in found or with_text)[:MAX_REFERENCES]
+        seen = f"none among {many(len(records), 'record')}"
+    references = tuple(record.seq for record in found or with_text if record.seq)[:MAX_REFERENCES]
     line = shown.line if shown else None
-    return Verdict(status, expected, seen, item.place, references, LOG, line)
+    return Verdict(status, expected, seen, item.place, references, want.file, line)
 
 
 def check_request(item: RequestExpected, evidence: Evidence) -> Verdict:
     want: RequestExpectation = item.want
     what = f"content {want.content}" if want.content else str(want.path)
     answered = f" answered {want.status}" if want.status is not None else ""
-    expected = f"{_how_often(want)} {_plural(want, 'request')} for {what}{answered}"
+    expected = f"{how_often(want)} {plural(want, 'request')} for {what}{answered}"
     asked = [
         request
         for request in evidence.requests
@@ -273,16 +283,16 @@ def check_request(item: RequestExpected, evidence: Evidence) -> Verdict:
         or (want.path and fnmatch.fnmatchcase(request.path, want.path))
     ]
     found = [request for request in asked if want.status in (None, request.status)]
-    status = _counted(want, len(found), evidence.complete)
+    status = counted(want, len(found), evidence.complete)
     if status == "no-evidence":
         seen = unfinished(evidence)
     elif found:
-        seen = _many(len(found), "such request")
+        seen = many(len(found), "such request")
     elif asked:
         statuses = ", ".join(str(number) for number in sorted({request.status for request in asked}))
         seen = f"{len(asked)} for it, answered {statuses}"
     else:
-        seen = f"none among {_many(len(evidence.requests), 'request')}"
+        seen = f"none among {many(len(evidence.requests), 'request')}"
     references = tuple(request.seq for request in found or asked)[:MAX_REFERENCES]
     return Verdict(status, expected, seen, item.place, references)
 

@@ -33,6 +33,7 @@ class Verdict:
 
     ``expected`` and ``seen`` are clauses that stand alone. ``evidence``: sequence numbers of the timeline.
     ``file``: which file of the machine's folder to look into ("": the timeline alone), ``line``: where.
+    ``machine``: which of several it is about; "" where there is one.
     """
 
     status: Status
@@ -43,6 +44,12 @@ class Verdict:
     file: str = ""
     line: int | None = None
     causes: tuple[Cause, ...] = ()
+    machine: str = ""
+
+    @property
+    def wanted(self) -> str:
+        """What was expected, with the machine's name where there are several."""
+        return f"{self.machine}: {self.expected}" if self.machine else self.expected
 
 
 class Outcome(Enum):

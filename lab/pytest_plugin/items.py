@@ -25,7 +25,7 @@ from lab.run.budget import USUAL, Candidate
 from lab.run.compare import against_simulator
 from lab.run.doctor import lacking
 from lab.run.front import Fidelity, run_scenario
-from lab.run.prepare import read_checked_sequence
+from lab.run.prepare import read_checked_sequences
 from lab.scenario.loader import LoadedScenario, load_scenarios
 from lab.settings import Settings
 
@@ -50,11 +50,11 @@ class ScenarioRun:
 
     def items(self, parent: pytest.Collector) -> Iterable[pytest.Item]:
         """An item for each expectation. Raises InputError: what is wrong is told before anything starts."""
-        read_checked_sequence(self._loaded)
+        read_checked_sequences(self._loaded)
         seen: dict[str, int] = {}
         # Judged on nothing at all, each expectation says at least what it wants.
         for index, verdict in enumerate(judge(self._loaded.expectations, evidence([], {}))):
-            name = " ".join(verdict.expected.replace("::", ": :").split())
+            name = " ".join(verdict.wanted.replace("::", ": :").split())
             seen[name] = seen.get(name, 0) + 1
             if seen[name] > 1:
                 name += f" ({seen[name]})"
@@ -80,7 +80,7 @@ class ScenarioRun:
 
     def _run(self) -> RunRecord:
         if self._fidelity == "vm":
-            missing = lacking(self._settings, self._loaded.template.firmware)
+            missing = lacking(self._settings, *self._loaded.firmwares)
             if missing:
                 told = "; ".join(f"{row.name}: {row.found} → {row.remedy}" for row in missing)
                 pytest.skip(f"this host cannot run it: {told}")

@@ -39,7 +39,14 @@ TEXT, JSON, XML, PNG = "text/plain", "application/json", "application/xml", "ima
 #: Files of a machine's folder, in the order they are looked at. Disks stay where they are.
 _OF_MACHINE = {"smsts.log": TEXT, "console.log": TEXT, "final-state.json": JSON, "domain.xml": XML}
 #: Files of the run itself.
-_OF_RUN = {"crash.txt": TEXT, "lab.log": TEXT, "dnsmasq.log": TEXT, "timeline.jsonl": TEXT, "run.json": JSON}
+_OF_RUN = {
+    "crash.txt": TEXT,
+    "lab.log": TEXT,
+    "dnsmasq.log": TEXT,
+    "SMSPXE.log": TEXT,
+    "timeline.jsonl": TEXT,
+    "run.json": JSON,
+}
 
 #: How a message begins that tells a bug of ours.
 BUG = "A bug of osdlab"
@@ -103,8 +110,8 @@ def write_run(folder: Path, target: Path) -> RunRecord | None:
         status, message = told(record, verdict)
         result = TestResult(
             uuid=str(uuid.uuid4()),
-            name=verdict.expected,
-            fullName=f"{record.path}:{verdict.place.line}: {verdict.expected}",
+            name=verdict.wanted,
+            fullName=f"{record.path}:{verdict.place.line}: {verdict.wanted}",
             status=status,
             statusDetails=StatusDetails(message=message) if message else None,
             description=description(record, verdict),
@@ -114,7 +121,7 @@ def write_run(folder: Path, target: Path) -> RunRecord | None:
             labels=[Label(name, value) for name, value in labels(record)],
             parameters=parameters(record),
         )
-        identify(result, *_known_by(record), verdict.expected)
+        identify(result, *_known_by(record), verdict.wanted)
         if shows_evidence(record, index):
             result.steps = story(events)
             result.attachments = attachments(record.machines, folder, target)

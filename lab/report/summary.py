@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from rich.text import Text
 
 from lab.judge.record import RunRecord
+from lab.judge.run_checks import PXE_LOG
 from lab.judge.verdict import Cause, Outcome, Verdict
 
 _STYLES = {Outcome.PASSED: "bold green", Outcome.FAILED: "bold red", Outcome.ERROR: "bold magenta"}
@@ -96,17 +97,18 @@ def _lines(record: RunRecord, width: int, verbose: bool) -> list[_Line]:
         lines += _steps(record)
         for verdict in record.verdicts:
             mark, style = _MARKS[verdict.status]
-            lines.append([(f"  {mark} ", style), (verdict.expected, ""), (f"   {verdict.place}", "dim")])
+            lines.append([(f"  {mark} ", style), (verdict.wanted, ""), (f"   {verdict.place}", "dim")])
     return lines
 
 
 def _steps(record: RunRecord) -> list[_Line]:
     """What of each step was real: nothing that a double answered counts as shown on a machine."""
-    room = max((len(str(step["name"])) for step in record.steps), default=0)
+    names = [": ".join(filter(None, (step.get("machine"), str(step["name"])))) for step in record.steps]
+    room = max(map(len, names), default=0)
     made: list[_Line] = []
-    for step in record.steps:
+    for name, step in zip(names, record.steps, strict=True):
         how = counts_text(dict(step["counts"])) or "no effects"
-        made.append([("  · ", "dim"), (f"{step['name']:<{room}}  {step['result']:<8}  ", ""), (how, "dim")])
+        made.append([("  · ", "dim"), (f"{name:<{room}}  {step['result']:<8}  ", ""), (how, "dim")])
     return made
 
 
@@ -154,7 +156,7 @@ def _headline(record: RunRecord, width: int) -> _Line:
 
 
 def _verdict(record: RunRecord, verdict: Verdict, width: int, shown: set[tuple[Cause, ...]]) -> list[_Line]:
-    lines = _field("expected", verdict.expected, width)
+    lines = _field("expected", verdict.wanted, width)
     seen = verdict.seen if verdict.status == "falsified" else f"no evidence: {verdict.seen}"
     lines += _field("seen", seen, width)
     if verdict.causes in shown:
@@ -172,9 +174,10 @@ def _verdict(record: RunRecord, verdict: Verdict, width: int, shown: set[tuple[C
 
 def _references(record: RunRecord, numbers: Sequence[int], verdict: Verdict | None) -> list[_Line]:
     parts = []
-    if verdict is not None and verdict.file and record.machines:
+    if verdict is not None and verdict.file and (record.machines or verdict.file == PXE_LOG):
         line = f":{verdict.line}" if verdict.line else ""
-        parts.append(f"{record.machines[0]}/{verdict.file}{line}")
+        folder = "" if verdict.file == PXE_LOG else f"{verdict.machine or record.machines[0]}/"
+        parts.append(f"{folder}{verdict.file}{line}")
     if numbers:
         parts.append(f"timeline.jsonl:{ranges(numbers)}")
     elif record.machines and not parts:

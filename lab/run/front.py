@@ -16,7 +16,7 @@ from lab.run.conversation import OnEvent, nothing, run_plan
 from lab.run.folder import make_folder, run_name
 from lab.run.messages import as_error, as_fault
 from lab.run.plan import RunPlan
-from lab.run.prepare import check_content, make_plan, read_checked_sequence
+from lab.run.prepare import check_content, make_plan, read_checked_sequences
 from lab.run.record import RunRecord, make_record, update_latest
 from lab.run.simulated import rehearse, simulate_into
 from lab.run.slots import Room, machine_room, room_for
@@ -44,7 +44,7 @@ def run_scenario(
     """
     clock = SystemClock()
     begin = clock.now()
-    sequence = read_checked_sequence(loaded)
+    sequences = read_checked_sequences(loaded)
     folder = make_folder(
         settings.reports,
         run_name(f"{loaded.path.stem} {loaded.variant}", datetime.now().astimezone(), fidelity),
@@ -54,14 +54,15 @@ def run_scenario(
     interrupted = False
     bug: Exception | None = None
     try:
-        check_content(loaded, sequence)
+        for sequence in sequences.values():
+            check_content(loaded, sequence)
         if fidelity == "sim":
-            fault = simulate_into(folder, loaded, sequence, settings, on_event)
+            fault = simulate_into(folder, loaded, sequences, settings, on_event)
         else:
             settings.make_cache()
-            if missing := rehearse(loaded, sequence, settings):
+            if missing := rehearse(loaded, sequences, settings):
                 raise missing
-            plan = make_plan(loaded, settings, folder, sequence, say)
+            plan = make_plan(loaded, settings, folder, sequences, say)
             asked = clock.now()
             with machine_room(settings.cache, room_needed(plan), say=say):
                 begin += clock.now() - asked  # waiting for others is no part of the run

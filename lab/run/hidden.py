@@ -10,6 +10,7 @@ from typing import Any
 
 from lab.errors import InputError
 from lab.files import write_whole
+from lab.scenario.implied import account
 from lab.scenario.loader import LoadedScenario
 from lab.scenario.software import Share
 from lab.sequence.model import Step, TaskSequence
@@ -17,22 +18,44 @@ from lab.sequence.steps.dynamic import read_rules
 from lab.sequence.steps.variable import assigned
 from lab.sequence.unattend import hidden_password
 from lab.sequence.variables import MASK, Variables, is_secret_name, mask
+from lab.site.model import Collection, Device, SiteObjects
 
 #: Shorter ones would black out what is none.
 _SHORTEST = 4
 
 
 def secret_values(loaded: LoadedScenario) -> tuple[str, ...]:
-    """Longest first: of the scenario's variables and shares, and of every sequence of its export. What cannot
+    """Longest first: of the machines' variables, the site and its shares, and of every sequence. What cannot
     be read has none."""
     scenario = loaded.scenario
     found = set(Variables(scenario.values, scenario.secrets).secret_values())
+    for machine in loaded.machines:
+        found |= set(Variables(machine.variables, machine.secrets).secret_values())
+    found |= set(_of_site(loaded))
     found |= {share.password for share in scenario.shares.values() if isinstance(share, Share)}
     with contextlib.suppress(InputError):
-        for _, one in loaded.export.found:
-            found |= set(_of_sequence(one.sequence))
+        for export in loaded.exports:
+            for _, one in export.found:
+                found |= set(_of_sequence(one.sequence))
     found = {value for value in found if len(value) >= _SHORTEST}
     return tuple(sorted(found | {hidden_password(value) for value in found}, key=len, reverse=True))
+
+
+def _of_site(loaded: LoadedScenario) -> Iterator[str]:
+    """The account's password, the variables of devices and collections, and what is typed for secret ones."""
+    yield account(loaded.identity).password
+    holders: list[Device | Collection] = []
+    if loaded.site is not None:
+        objects: SiteObjects = loaded.site.objects
+        holders += [*objects.devices, *objects.collections]
+        if objects.account is not None:
+            yield objects.account.password
+    for holder in holders:
+        yield from Variables(holder.variables, holder.secrets).secret_values()
+    secret = {name for holder in holders for name in holder.secrets}
+    secret |= {name for machine in loaded.machines for name in machine.secrets}
+    for machine in loaded.machines:
+        yield from Variables(machine.answers.get("variables", {}), tuple(secret)).secret_values()
 
 
 def _of_sequence(sequence: TaskSequence) -> Iterator[str]:

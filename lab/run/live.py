@@ -10,7 +10,7 @@ import contextlib
 import json
 import os
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import datetime
@@ -28,12 +28,13 @@ from lab.run.front import room_needed
 from lab.run.hidden import hide, secret_values
 from lab.run.messages import ID_LENGTH, as_error
 from lab.run.plan import RunPlan
-from lab.run.prepare import MACHINE_NAME, check_content, make_plan, read_checked_sequence
+from lab.run.prepare import check_content, make_plan, read_checked_sequences
 from lab.run.record import read_final_states, update_latest
 from lab.run.simulated import rehearse
 from lab.run.slots import machine_room
 from lab.run.ssh import LabBackend, RunKey, live_host
 from lab.scenario.loader import LoadedScenario
+from lab.scenario.machines import MACHINE_NAME
 from lab.sequence.model import TaskSequence
 from lab.settings import Settings
 from lab.timeline import Event
@@ -79,16 +80,18 @@ class LiveRun:
         self._backend: LabBackend | None = None
 
     def __enter__(self) -> LiveRun:
-        sequence = read_checked_sequence(self.loaded)
-        self.step_names = names_of(sequence, self._holds)
+        only_machine(self.loaded)
+        sequences = read_checked_sequences(self.loaded)
+        self.step_names = names_of(sequences.values(), self._holds)
         name = run_name(self.loaded.path.stem, datetime.now().astimezone(), "vm")
         self.folder = make_folder(self._settings.reports, name)
         update_latest(self._settings.reports, self.folder.name)
-        check_content(self.loaded, sequence)
+        for sequence in sequences.values():
+            check_content(self.loaded, sequence)
         self._settings.make_cache()
-        if missing := rehearse(self.loaded, sequence, self._settings):
+        if missing := rehearse(self.loaded, sequences, self._settings):
             raise missing
-        plan = self._live(make_plan(self.loaded, self._settings, self.folder, sequence, self._say))
+        plan = self._live(make_plan(self.loaded, self._settings, self.folder, sequences, self._say))
         try:
             self._stack.enter_context(machine_room(plan.cache, room_needed(plan), say=self._say))
             self._start(plan)
@@ -318,9 +321,17 @@ class LiveRun:
         return True
 
 
-def names_of(sequence: TaskSequence, holds: tuple[str, ...] = ()) -> tuple[str, ...]:
+def only_machine(loaded: LoadedScenario) -> None:
+    """Raises UsageError for several machines: a test commands one, which goes by the name of the only one."""
+    if len(loaded.machines) > 1 or any(one.name != MACHINE_NAME for one in loaded.machines):
+        raise UsageError(
+            "a machine that a test commands is the only one of its run", hint="leave out 'machines'"
+        )
+
+
+def names_of(sequences: Iterable[TaskSequence], holds: tuple[str, ...] = ()) -> tuple[str, ...]:
     """The names of steps and groups. Raises UsageError for a hold before a step that is not there."""
-    names = tuple(dict.fromkeys(item.name for _, _, item in sequence.walk()))
+    names = tuple(dict.fromkeys(item.name for one in sequences for _, _, item in one.walk()))
     for name in holds:
         if name not in names:
             raise UsageError(f"the sequence has no step '{name}'", hint="it has: " + ", ".join(names))

@@ -12,11 +12,12 @@ from lab.errors import PhaseTimeout, UsageError
 from lab.run.conversation import OnEvent, nothing
 from lab.run.folder import make_folder, run_name
 from lab.run.hidden import hide, secret_values
-from lab.run.live import names_of
-from lab.run.prepare import MACHINE_NAME, check_content, read_checked_sequence
+from lab.run.live import names_of, only_machine
+from lab.run.prepare import check_content, read_checked_sequences
 from lab.run.record import read_final_states, update_latest
 from lab.run.simulated import simulate_into
 from lab.scenario.loader import LoadedScenario
+from lab.scenario.machines import MACHINE_NAME
 from lab.settings import Settings
 from lab.timeline import Event
 
@@ -38,12 +39,14 @@ class SimulatedRun:
         self._settings, self._on_event = settings, on_event
 
     def __enter__(self) -> SimulatedRun:
-        self._sequence = read_checked_sequence(self.loaded)
-        self.step_names = names_of(self._sequence)
+        only_machine(self.loaded)
+        self._sequences = read_checked_sequences(self.loaded)
+        self.step_names = names_of(self._sequences.values())
         name = run_name(self.loaded.path.stem, datetime.now().astimezone(), "sim")
         self.folder = make_folder(self._settings.reports, name)
         update_latest(self._settings.reports, self.folder.name)
-        check_content(self.loaded, self._sequence)
+        for sequence in self._sequences.values():
+            check_content(self.loaded, sequence)
         return self
 
     def __exit__(self, *raised: object) -> None:
@@ -61,7 +64,7 @@ class SimulatedRun:
             self.events.append(event)
             self._on_event(event)
 
-        fault = simulate_into(self.folder, self.loaded, self._sequence, self._settings, take, live=True)
+        fault = simulate_into(self.folder, self.loaded, self._sequences, self._settings, take, live=True)
         if fault is not None:
             raise fault
 

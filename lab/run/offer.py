@@ -7,8 +7,8 @@ import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from lab.scenario.keys import BUILT_IN_CONTENT
 from lab.scenario.loader import LoadedScenario
-from lab.scenario.schema import BUILT_IN_CONTENT
 from lab.sequence.model import Step, TaskSequence
 from lab.sequence.steps.image import options
 
@@ -60,7 +60,8 @@ def as_scenario(loaded: LoadedScenario) -> str:
     scenario = loaded.scenario
     content = {
         package: source if source in BUILT_IN_CONTENT else str(Path(source).absolute())
-        for package, source in scenario.content.items()
+        for package, told in scenario.content.items()
+        if (source := told.source) is not None
     }
     lines = [
         f"scenario: {json.dumps(loaded.title, ensure_ascii=False)}",

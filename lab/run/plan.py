@@ -6,7 +6,7 @@ Paths in it are absolute and those of the host; inside the sandbox they are the 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -17,12 +17,15 @@ from lab.hypervisor.protocol import DiskSpec, MachineSpec, NicSpec, SmbiosSpec
 
 @dataclass(frozen=True)
 class MachinePlan:
-    """A machine and what it will be told. ``address`` is the one DHCP gives it."""
+    """A machine and what it will be told. ``address`` is the one DHCP gives it; ``policy``: what its own
+    policy says beside that of its sequence; ``answers``: what is typed at its keyboard, as
+    ``LoadedMachine.answers``."""
 
     spec: MachineSpec
     address: str
     policy: Mapping[str, Any]
     questions: Questions = field(default_factory=Questions)
+    answers: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def mac(self) -> str:
@@ -34,9 +37,11 @@ class RunPlan:
     """One run, ready to be done.
 
     folder       the run's folder, there already; cache and project: the host's
-    content      package -> relative name -> file; boot_files: name -> file, by HTTP and TFTP
-    boot_script  the iPXE script
-    pxelinux     PXELINUX's configuration
+    site         SiteObjects as JSON; policies: package of a sequence -> what its policy says to every machine
+    content      package -> relative name -> file; contents: package -> [{"name", "size", "sha256"}]
+    boot_files   name -> file, by HTTP and TFTP; boot_images: package -> {"uefi": name, "bios": [kernel,
+                 initrd]}; command_line: of the kernel on BIOS
+    scripts      what iPXE is answered (lab.network.ipxe.scripts)
     accelerator  "auto": the probe decides inside
     time_limit   seconds for the whole run, before the host's factor
     limits       seconds per phase that replace the usual ones, before the host's factor
@@ -51,8 +56,12 @@ class RunPlan:
     machines: tuple[MachinePlan, ...]
     content: Mapping[str, Mapping[str, str]]
     boot_files: Mapping[str, str]
-    boot_script: str
-    pxelinux: str
+    site: Mapping[str, Any]
+    policies: Mapping[str, Mapping[str, Any]]
+    contents: Mapping[str, Sequence[Mapping[str, Any]]]
+    boot_images: Mapping[str, Mapping[str, Any]]
+    scripts: Mapping[str, Any]
+    command_line: str = ""
     accelerator: Literal["auto", "kvm", "tcg"] = "auto"
     time_limit: float = 1800.0
     limits: Mapping[str, float] = field(default_factory=dict)
@@ -85,6 +94,7 @@ def _machine(data: Mapping[str, Any]) -> MachinePlan:
         address=data["address"],
         policy=data["policy"],
         questions=Questions(**questions),
+        answers=data["answers"],
     )
 
 

@@ -5,35 +5,32 @@ Builds what is missing (boot images, reference image); starts no machine.
 
 from __future__ import annotations
 
-import hashlib
 import json
-import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from lab.disk.reader import Questions
-from lab.errors import InputError, LabFault, UsageError
+from lab.errors import InputError, LabFault, Problem, UsageError
 from lab.files import write_whole
-from lab.network import dnsmasq, pxelinux
-from lab.network.ipxe import boot_script
+from lab.network import dnsmasq
+from lab.network.ipxe import BootFiles, scripts
 from lab.pe.images import client_package, ensure_pe, ensure_reference_image
 from lab.pe.recipe import read_recipe
 from lab.run.offer import offer
 from lab.run.plan import MachinePlan, RunPlan
-from lab.run.software import complete, software_policy
+from lab.run.siteplan import child_ids, policy_bases, site_objects
+from lab.run.software import complete
 from lab.scenario.loader import LoadedScenario, check_steps
+from lab.scenario.machines import LoadedMachine
 from lab.scenario.schema import machine_spec
-from lab.sequence.codec import to_json
+from lab.scenario.sitefile import SequenceEntry
 from lab.sequence.model import TaskSequence
-from lab.sequence.references import child_sequences, needed
+from lab.sequence.references import needed
 from lab.sequence.validate import validate
 from lab.settings import Settings
 from lab.site.content import ContentFile, HashCache, read_library
 from lab.site.exports import label
-
-MACHINE_NAME = "PC-1"
 
 #: What firmware is given: the UEFI executable, kernel and initrd for BIOS, PXELINUX and its module.
 BOOT_IMAGES = ("boot-file", "boot-kernel", "boot-initrd", "pxelinux", "pxelinux-module")
@@ -56,67 +53,52 @@ class Site:
     boot_image: str
 
 
-def identity(scenario: str, index: int = 0) -> tuple[str, str]:
-    """A machine's (MAC, UUID), the same at every run of the scenario."""
-    digest = hashlib.sha256(f"{scenario}/{index}".encode()).digest()
-    mac = ":".join(f"{byte:02x}" for byte in (0x52, 0x54, 0x00, *digest[:3]))
-    return mac, str(uuid.UUID(bytes=digest[:16], version=4))
+def read_checked_sequences(loaded: LoadedScenario) -> dict[str, TaskSequence]:
+    """Package -> sequence, all of the scenario's site. Raises InputError with everything wrong in them, or
+    asked of them."""
+    problems: list[Problem] = []
+    found: dict[str, TaskSequence] = {}
+    for package, entry in loaded.sequences.items():
+        try:
+            found[package] = complete(loaded, _chosen(loaded, package, entry))
+        except InputError as error:
+            problems += error.problems
+    if not problems:
+        for sequence in found.values():
+            problems += validate(sequence)
+        problems += check_steps(loaded, *found.values())
+    if problems:
+        raise InputError(sorted(set(problems)) if len(loaded.sequences) > 1 else problems)
+    site_objects(loaded, found)  # whether the site can be what the scenario makes of it
+    return found
 
 
 def read_checked_sequence(loaded: LoadedScenario) -> TaskSequence:
-    """The scenario's sequence. Raises InputError with everything wrong in it, or asked of it."""
-    sequence = complete(loaded, _chosen(loaded))
-    problems = [*validate(sequence), *check_steps(loaded, sequence)]
-    if problems:
-        raise InputError(problems)
-    return sequence
+    """The first of them."""
+    return next(iter(read_checked_sequences(loaded).values()))
 
 
-def _chosen(loaded: LoadedScenario) -> TaskSequence:
+def _chosen(loaded: LoadedScenario, package: str, entry: SequenceEntry) -> TaskSequence:
     """The one sequence meant. Raises InputError; UsageError where a command line said which."""
-    export, name = loaded.export, loaded.scenario.sequence_name
+    export = next(export for export in loaded.exports if export.path == entry.path)
     try:
-        return export.start(name)
+        sequence = export.start(entry.name)
     except UsageError as error:
         if loaded.arguments:
             raise
-        place = loaded.document.place("sequence_name" if name else "sequence")
+        keys = ("site",) if loaded.site is not None else ("sequence_name" if entry.name else "sequence",)
+        place = loaded.document.place(*keys)
         known = ", ".join(label(found.sequence) for _, found in export.found)
         hint = f"say which by sequence_name, with its name or package id: {known}"
         raise InputError([place.problem(error.message, hint)]) from error
+    # The site's own id counts: an export may come of another site.
+    return replace(sequence, package_id=package) if loaded.site is not None else sequence
 
 
 def first_variables(loaded: LoadedScenario, *, client: str, boot_image: str) -> dict[str, str]:
     """The variables a run starts with: what the site says of itself, then the device's own."""
     site = {"_SMSTSBootImageID": boot_image, "_SMSTSClientPackageID": client}
     return {**{name: value for name, value in site.items() if value}, **loaded.scenario.values}
-
-
-def policy(
-    loaded: LoadedScenario,
-    sequence: TaskSequence,
-    files: Mapping[str, tuple[ContentFile, ...]],
-    *,
-    client: str,
-    boot_image: str,
-) -> dict[str, Any]:
-    """The machine's policy (docs/architecture.md); pure."""
-    return {
-        "sequence": to_json(sequence),
-        "variables": first_variables(loaded, client=client, boot_image=boot_image),
-        "secrets": list(loaded.scenario.secrets),
-        "doubles": [double.to_json() for double in loaded.scenario.doubles],
-        "drivers": [driver.to_json() for driver in loaded.scenario.drivers],
-        "contents": {
-            package: {"files": [file.to_json() for file in content]} for package, content in files.items()
-        },
-        **software_policy(loaded),
-        "client_package": client,
-        "boot_image": boot_image,
-        "deployment": {"purpose": loaded.scenario.deployment.purpose},
-        "at_end": "power-off",
-        "machine_name": MACHINE_NAME,
-    }
 
 
 def make_site(loaded: LoadedScenario, settings: Settings, say: Say) -> Site:
@@ -178,9 +160,10 @@ def check_content(loaded: LoadedScenario, sequence: TaskSequence) -> None:
                 hint=f"{place} names it; a path is relative to {relative}",
             )
     declared = {package.upper() for package in (*loaded.packages, *loaded.scenario.content)}
+    if loaded.site is not None:
+        declared |= {package.id.upper() for package in loaded.site.objects.packages}
     # A child stands in its step's place by now; the referenceList may still have it.
-    children = {*child_sequences(sequence), *(package.upper() for package in loaded.scenario.children)}
-    children |= {found.sequence.package_id.upper() for _, found in loaded.export.found}
+    children = child_ids(loaded, sequence)
     lacking = {
         item.package: item
         for item in reversed(needed(sequence))
@@ -196,32 +179,51 @@ def check_content(loaded: LoadedScenario, sequence: TaskSequence) -> None:
 
 
 def make_plan(
-    loaded: LoadedScenario, settings: Settings, folder: Path, sequence: TaskSequence, say: Say
+    loaded: LoadedScenario,
+    settings: Settings,
+    folder: Path,
+    sequences: Mapping[str, TaskSequence],
+    say: Say,
 ) -> RunPlan:
-    """The plan of a run on a real machine. ``folder`` is the run's."""
+    """The plan of a run on real machines. ``folder`` is the run's."""
     scenario = loaded.scenario
     site = make_site(loaded, settings, say)
-    mac, identifier = identity(loaded.identity)
-    spec = machine_spec(loaded.template, MACHINE_NAME, mac, identifier)
-    told = policy(loaded, sequence, site.files, client=site.client_package, boot_image=site.boot_image)
     command_line = read_recipe().command_line
-    machine = MachinePlan(spec, dnsmasq.host_address(0), told, Questions(*loaded.questions()))
+    boot_images: dict[str, BootFiles] = {
+        package: {"uefi": dnsmasq.BOOT_FILE, "bios": list(dnsmasq.BIOS_FILES)}
+        for package, source in loaded.packages.items()
+        if source == "boot-image"
+    }
     return RunPlan(
         name=loaded.title,
         folder=folder,
         cache=settings.cache,
         project=settings.project,
-        machines=(machine,),
+        machines=tuple(_planned(machine, index) for index, machine in enumerate(loaded.machines)),
+        site=site_objects(loaded, sequences).to_json(),
+        policies=policy_bases(loaded, sequences),
         content={
             package: {file.name: str(_path(site.packages[package], file)) for file in content}
             for package, content in site.files.items()
         },
+        contents={package: [file.to_json() for file in files] for package, files in site.files.items()},
         boot_files={name: str(path) for name, path in site.boot_files.items()},
-        boot_script=boot_script(command_line=command_line),
-        pxelinux=pxelinux.configuration(command_line),
+        boot_images=boot_images,
+        scripts=scripts(boot_images, command_line),
+        command_line=command_line,
         accelerator=settings.accelerator,
         time_limit=scenario.limits.time or settings.time_limit,
         patience=max((double.takes for double in scenario.doubles), default=0.0),
+    )
+
+
+def _planned(machine: LoadedMachine, index: int) -> MachinePlan:
+    return MachinePlan(
+        spec=machine_spec(machine.template, machine.name, machine.mac, machine.uuid),
+        address=dnsmasq.host_address(index),
+        policy={"at_end": "power-off"},
+        questions=Questions(*machine.questions()),
+        answers=machine.answers,
     )
 
 

@@ -11,8 +11,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from lab.disk.state import FinalState
-from lab.errors import LabError, LabFault
+from lab.errors import InputError, LabError, LabFault
+from lab.judge.evidence import RecordSeen
 from lab.judge.record import RunRecord, build_record, update_latest, write_record
+from lab.judge.run_checks import PXE_LOG
+from lab.logs.files import read_logs
+from lab.logs.records import Record
 from lab.run.hidden import hide, secret_values
 from lab.scenario.loader import LoadedScenario
 from lab.sequence.variables import mask
@@ -46,6 +50,7 @@ def make_record(
         fault=fault,
         seconds=seconds,
         bug=bug,
+        pxe_records=read_pxe_log(folder / PXE_LOG),
     )
     secrets = secret_values(loaded)
     verdicts = tuple(
@@ -57,6 +62,20 @@ def make_record(
     with contextlib.suppress(OSError):
         hide(folder, secrets)
     return record
+
+
+def read_pxe_log(path: Path) -> tuple[RecordSeen, ...] | None:
+    """The records of the site's SMSPXE.log; None when the run has none. Raises LabFault for damage."""
+    if not path.exists():
+        return None
+    try:
+        records = [record for record in read_logs([path]) if isinstance(record, Record)]
+    except InputError as error:
+        raise _damaged(path, error) from error
+    return tuple(
+        RecordSeen(0, "", record.component or "", record.message, record.severity or "info", record.line)
+        for record in records
+    )
 
 
 def shown(folder: Path) -> str:

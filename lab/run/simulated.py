@@ -1,25 +1,25 @@
-"""A scenario in the simulator: the same parts of a plan, the same folder and events, but no machine."""
+"""A scenario in the simulator: the same parts of a plan, the same folder and events, but no machines."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from lab.clock import VirtualClock
+from lab.client.answers import UnansweredPage
 from lab.errors import LabError, LabFault, PhaseTimeout
 from lab.files import write_whole
 from lab.guest.doubles import Double, Unanswered, suggestion
+from lab.network.dnsmasq import host_address
 from lab.pe.boot import bios_configuration
 from lab.pe.recipe import read_recipe
 from lab.run.conversation import OnEvent
 from lab.run.messages import error_message
 from lab.run.offer import as_scenario
-from lab.run.prepare import BOOT_IMAGES, MACHINE_NAME, Site, first_variables, identity, known_images, site_of
-from lab.run.software import software_policy
+from lab.run.prepare import BOOT_IMAGES, Site, known_images, site_of
+from lab.run.siteplan import policy_bases, site_objects
 from lab.run.strategy import OVER_TIME
 from lab.scenario.loader import LoadedScenario
 from lab.scenario.schema import machine_spec
@@ -27,10 +27,15 @@ from lab.sequence.doubled import double_steps
 from lab.sequence.model import TaskSequence
 from lab.settings import Settings
 from lab.simulation.disks import Blob
+from lab.simulation.lockstep import Lockstep
+from lab.simulation.offered import pxe_log, telling
+from lab.simulation.outcome import SimulatedRun
 from lab.simulation.reference import reference_image
+from lab.simulation.run import SimMachine, simulate_machines
 from lab.simulation.site import SimContent, SimFile, SimImage, SimSite
-from lab.simulation.world import SimulatedRun, simulate
+from lab.simulation.world import EPOCH, Occupant
 from lab.site.content import ContentFile, HashCache, read_library
+from lab.site.managementpoint import ManagementPoint, MemoryStore
 from lab.site.wim import read_files
 from lab.timeline import Timeline
 
@@ -47,6 +52,8 @@ _ARTIFACTS = {
         for name in ("DEFAULT", "SAM", "SECURITY", "SOFTWARE", "SYSTEM")
     },
 }
+#: The distribution point's log of PXE, in the run's folder.
+PXE_LOG = "SMSPXE.log"
 #: Up to this size (bytes) the simulator gets a file's content and not only its hash.
 _SMALL = 1 << 20
 #: How many missing doubles a rehearsal offers at once.
@@ -56,49 +63,71 @@ _MOST_OFFERED = 100
 def simulate_into(
     folder: Path,
     loaded: LoadedScenario,
-    sequence: TaskSequence,
+    sequences: Mapping[str, TaskSequence],
     settings: Settings,
     on_event: OnEvent,
     *,
     live: bool = False,
 ) -> LabError | None:
-    """Simulate the scenario; timeline, log and final state go to ``folder`` as those of a real run.
+    """Simulate the scenario; timeline, logs and final states go to ``folder`` as those of a real run.
 
-    Gives what broke, or None. ``live``: a test in Python judges the run. Nothing is built for the simulator:
-    sizes and hashes of the images are those of the newest that a machine had, or modelled ones.
+    ``sequences`` as ``read_checked_sequences`` gives them. Gives what broke, or None. ``live``: a test in
+    Python judges the run. Nothing is built for the simulator: sizes and hashes of the images are those of the
+    newest that a machine had, or modelled ones.
     """
-    clock = VirtualClock()
-    own = folder / MACHINE_NAME
-    own.mkdir()
+    lockstep = Lockstep()
+    for machine in loaded.machines:
+        (folder / machine.name).mkdir()
     with (folder / "timeline.jsonl").open("w", encoding="utf-8") as file:
-        timeline = Timeline(clock, file)
+        timeline = Timeline(lockstep, file)
         timeline.follow(on_event)
         timeline.append("lab", "run-started", name=loaded.title, live=live)
-        run = _simulated(loaded, sequence, settings, timeline, clock)
-        fault = run.fault or _over_time(timeline, loaded.scenario.limits.time or settings.time_limit)
+        pxe: list[str] = []
+        runs = _simulated(loaded, sequences, settings, timeline, lockstep, pxe=pxe)
+        fault = _first_fault(runs) or _over_time(timeline, loaded.scenario.limits.time or settings.time_limit)
         if fault is not None and not any(event.kind == "lab-error" for event in timeline.events):
             timeline.append("lab", "lab-error", details=error_message(fault))
         timeline.append("lab", "run-ended")
-    (own / "smsts.log").write_text(run.log, encoding="utf-8-sig", newline="")
-    write_whole(own / "final-state.json", json.dumps(run.final_state.to_json(), ensure_ascii=False))
+    (folder / PXE_LOG).write_text("".join(pxe), encoding="utf-8-sig", newline="")
+    for name, run in runs.items():
+        (folder / name / "smsts.log").write_text(run.log, encoding="utf-8-sig", newline="")
+        final = json.dumps(run.final_state.to_json(), ensure_ascii=False)
+        write_whole(folder / name / "final-state.json", final)
     return _told(loaded, fault) if isinstance(fault, Unanswered) else fault
 
 
-def rehearse(loaded: LoadedScenario, sequence: TaskSequence, settings: Settings) -> LabFault | None:
-    """The commands that a machine would reach and no double answers, as one fault; None when there are none.
+def _first_fault(runs: Mapping[str, SimulatedRun]) -> LabError | None:
+    """What broke first, of all machines."""
+    broken = sorted((run.seconds, name) for name, run in runs.items() if run.fault is not None)
+    return runs[broken[0][1]].fault if broken else None
+
+
+def rehearse(
+    loaded: LoadedScenario, sequences: Mapping[str, TaskSequence], settings: Settings
+) -> LabFault | None:
+    """What the scenario does not answer and a machine would ask, as one fault: commands without a double, and
+    pages of the wizard; None when there is nothing.
 
     A machine needs minutes to come to the first of them, the simulator a moment. From the second on it is
     taken that those before succeeded.
     """
     found: list[Unanswered] = []
     while len(found) < _MOST_OFFERED:
-        clock = VirtualClock()
+        lockstep = Lockstep()
         answered = [item.double for item in found]
-        run = _simulated(loaded, sequence, settings, Timeline(clock), clock, answered)
-        fault = run.fault
-        if not isinstance(fault, Unanswered) or fault.pattern in [item.pattern for item in found]:
+        runs = _simulated(loaded, sequences, settings, Timeline(lockstep), lockstep, answered)
+        faults = [run.fault for run in runs.values()]
+        for fault in faults:
+            if isinstance(fault, UnansweredPage) and not found:
+                return LabFault(fault.message, hint=f"no machine was started; {fault.hint}")
+        new = [
+            fault
+            for fault in faults
+            if isinstance(fault, Unanswered) and fault.pattern not in [item.pattern for item in found]
+        ]
+        if not new:
             break
-        found.append(fault)
+        found.append(new[0])
     if not found:
         return None
     if len(found) == 1:
@@ -127,35 +156,43 @@ def _doubles(loaded: LoadedScenario, found: Sequence[Unanswered]) -> str:
 
 def _simulated(
     loaded: LoadedScenario,
-    sequence: TaskSequence,
+    sequences: Mapping[str, TaskSequence],
     settings: Settings,
     timeline: Timeline,
-    clock: VirtualClock,
+    lockstep: Lockstep,
     doubles: Sequence[Double] = (),
-) -> SimulatedRun:
-    """Simulate the scenario with these doubles behind its own."""
+    *,
+    pxe: list[str] | None = None,
+) -> dict[str, SimulatedRun]:
+    """Simulate the scenario's machines with these doubles behind its own. ``pxe`` gets SMSPXE.log."""
     site = _site(loaded, settings)
-    mac, identifier = identity(loaded.identity)
+    contents = _contents(loaded, site, settings)
     boot_files = {name: path.stat().st_size for name, path in site.boot_files.items()}
-    offered = SimSite(
-        MACHINE_NAME,
-        site.boot_image,
-        site.client_package,
-        drivers=tuple(driver.to_json() for driver in loaded.scenario.drivers),
-        purpose=loaded.scenario.deployment.purpose,
+    network = SimSite(boot_files=boot_files) if boot_files else SimSite()
+    steps = [double.step for double in doubles if double.step]
+    objects = site_objects(loaded, sequences)
+    tell = telling(timeline, {machine.mac: machine.name for machine in loaded.machines})
+    if pxe is not None:
+        tell = pxe_log(objects, tell, pxe, lambda: EPOCH + lockstep.now())
+    point = ManagementPoint(
+        objects,
+        policies=policy_bases(loaded, {key: double_steps(one, steps) for key, one in sequences.items()}),
+        machines={machine.mac: {} for machine in loaded.machines},
+        contents={package: content.to_json() for package, content in contents.items()},
+        address=network.address,
+        store=MemoryStore(),
+        tell=tell,
     )
-    own = [Double.from_json(double.to_json()) for double in loaded.scenario.doubles]
-    return simulate(
-        double_steps(sequence, [double.step for double in doubles if double.step]),
-        machine_spec(loaded.template, MACHINE_NAME, mac, identifier),
-        variables=first_variables(loaded, client=site.client_package, boot_image=site.boot_image),
-        secrets=loaded.scenario.secrets,
-        doubles=[*own, *doubles],
-        contents=_contents(loaded, site, settings),
-        site=replace(offered, boot_files=boot_files) if boot_files else offered,
-        timeline=timeline,
-        clock=clock,
-        policy=software_policy(loaded),
+    machines = [
+        SimMachine(
+            machine_spec(machine.template, machine.name, machine.mac, machine.uuid),
+            host_address(index),
+            Occupant(answers=machine.answers, doubles=doubles),
+        )
+        for index, machine in enumerate(loaded.machines)
+    ]
+    return simulate_machines(
+        machines, point, contents=contents, site=network, timeline=timeline, lockstep=lockstep
     )
 
 
@@ -182,9 +219,9 @@ def _modelled_site(loaded: LoadedScenario, settings: Settings) -> Site:
     packages = {key: Path(value) for key, value in loaded.packages.items() if value not in names}
     files = dict(read_library(packages, HashCache(settings.cache / "hashes.json")))
     found = {str(value): key for key, value in loaded.packages.items() if value in names}
-    for kind, package in found.items():
-        name = names[kind]
-        files[package] = (ContentFile(name, 1, hashlib.sha256(name.encode()).hexdigest()),)
+    for package, kind in loaded.packages.items():
+        if name := names.get(str(kind)):
+            files[package] = (ContentFile(name, 1, hashlib.sha256(name.encode()).hexdigest()),)
     return Site(packages, files, {}, found.get("client", ""), found.get("boot-image", ""))
 
 

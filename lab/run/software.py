@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from lab.errors import InputError, Problem, UsageError
-from lab.scenario.loader import LoadedScenario, sequence_file
+from lab.scenario.finding import sequence_file
+from lab.scenario.loader import LoadedScenario
 from lab.scenario.software import Application, Child, Share
 from lab.sequence.doubled import double_steps
 from lab.sequence.model import TaskSequence
@@ -19,17 +20,27 @@ def software_policy(loaded: LoadedScenario) -> dict[str, Any]:
     An application stands under its name and under its model name. What the export holds counts where the
     scenario says nothing.
     """
-    scenario, offered = loaded.scenario, loaded.export.software
-    applications = dict(offered.applications)
-    for name, application in scenario.applications.items():
+    scenario = loaded.scenario
+    applications: dict[str, Any] = {}
+    packages: dict[str, Any] = {}
+    for export in loaded.exports:
+        applications |= export.software.applications
+        packages |= export.software.packages
+    site = loaded.site
+    told_by_site = site.applications if site is not None else {}
+    for name, application in {**told_by_site, **scenario.applications}.items():
         told = _application(name, application)
         applications[name] = told
         if application.model:
             applications[application.model] = told
     return {
         "packages": {
-            **offered.packages,
-            **{key.upper(): package.model_dump() for key, package in scenario.packages.items()},
+            **packages,
+            **{
+                key.upper(): package.model_dump()
+                for programs in (site.programs if site is not None else {}, scenario.packages)
+                for key, package in programs.items()
+            },
         },
         "applications": applications,
         "children": {
@@ -79,7 +90,7 @@ def complete(loaded: LoadedScenario, sequence: TaskSequence) -> TaskSequence:
                 children[package] = double_steps(read, patterns)
     if problems:
         raise InputError(problems)
-    offered = [found.sequence for _, found in loaded.export.found]
+    offered = [found.sequence for export in loaded.exports for _, found in export.found]
     said = {package.upper() for package in loaded.scenario.children}
     marked = double_steps(sequence, patterns)
     of_export = found_in(marked, children, offered)

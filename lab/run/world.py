@@ -24,7 +24,8 @@ from lab.errors import LabFault
 from lab.hypervisor.accelerator import Accelerator, probe
 from lab.hypervisor.embedded import EmbeddedHypervisor
 from lab.hypervisor.protocol import Machine
-from lab.network import dnsmasq, inside
+from lab.network import dnsmasq, inside, pxelinux
+from lab.network.ipxe import boot_script
 from lab.run.child import Child
 from lab.run.follow import http_seen
 from lab.run.phases import Seen
@@ -184,8 +185,9 @@ class World:
         root.mkdir()
         configuration = root / dnsmasq.PXELINUX_CONFIGURATION
         configuration.parent.mkdir()
-        configuration.write_text(self._plan.pxelinux, encoding="ascii")
-        (root / dnsmasq.BOOT_SCRIPT).write_text(self._plan.boot_script, encoding="ascii")
+        configuration.write_text(pxelinux.configuration(self._plan.command_line), encoding="ascii")
+        script = boot_script(command_line=self._plan.command_line)
+        (root / dnsmasq.BOOT_SCRIPT).write_text(script, encoding="ascii")
         for name, path in self._plan.boot_files.items():
             (root / name).symlink_to(path)
         return root

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping as MappingOf
+from dataclasses import replace
 from pathlib import Path
 
-from lab.errors import InputError, Problem, UsageError
-from lab.scenario.expectations import expectations
-from lab.scenario.loader import LoadedScenario, find_content, find_template
-from lab.scenario.schema import Scenario
-from lab.yamlio import Mapping, Node, Place, Scalar, as_document, load_nodes, quoted
+from lab.errors import InputError, UsageError
+from lab.scenario.loader import LoadedScenario, assemble
+from lab.scenario.machines import identity
+from lab.yamlio import Mapping, Node, Place, Scalar, load_nodes, quoted
 
 #: Where a problem or an expectation of such a scenario stands.
 COMMAND_LINE = "the command line"
@@ -44,27 +44,27 @@ def command_line_scenario(
         "expect": _texts({"result": "success"}),
         **({"doubles": _doubles(doubles)} if doubles else {}),
     }
-    here = Path(COMMAND_LINE)  # its folder is the working directory
-    problems: list[Problem] = []
-    try:
-        document = as_document(_mapping(entries), Scenario)
-        template = find_template(_text(machine), here, templates, problems)
-        found = find_content(document, here, problems)
-    except InputError as error:
-        problems += error.problems
-    if in_file := [problem for problem in problems if doubles and problem.path == str(doubles)]:
-        raise InputError(in_file)
-    if problems or template is None:
-        raise UsageError("; ".join(problem.message for problem in problems),
-                         hint="; ".join(problem.hint for problem in problems if problem.hint))  # fmt: skip
     arguments = ["--sequence", str(sequence), *(["--name", name] if name else []), "--machine", machine]
     arguments += ["--doubles", str(doubles)] if doubles else []
     for option, pairs in (("--content", content), ("--variable", variables)):
         for key, value in (pairs or {}).items():
             arguments += [option, f"{key}={value}"]
-    return LoadedScenario(
-        sequence, document, template, sequence, found, expectations(document), shlex.join(arguments)
-    )
+    here = Path(COMMAND_LINE)  # its folder is the working directory
+    try:
+        loaded = assemble(
+            _mapping(entries), here, templates, arguments=shlex.join(arguments), sequence_path=sequence
+        )
+    except InputError as error:
+        problems = error.problems
+    else:
+        (machine_,) = loaded.machines
+        mac, identifier = identity(sequence.name)
+        known = replace(machine_, mac=mac, uuid=identifier)
+        return replace(loaded, path=sequence, machines=(known,))
+    if in_file := [problem for problem in problems if doubles and problem.path == str(doubles)]:
+        raise InputError(in_file)
+    raise UsageError("; ".join(problem.message for problem in problems),
+                     hint="; ".join(problem.hint for problem in problems if problem.hint))  # fmt: skip
 
 
 def _doubles(path: Path) -> Node:

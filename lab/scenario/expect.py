@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import ConfigDict, Field, field_validator, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from lab.scenario.fields import (
     Code,
@@ -17,6 +17,7 @@ from lab.scenario.fields import (
     SizeRange,
     Texts,
     WindowsPath,
+    one_or_more,
 )  # fmt: skip
 from lab.yamlio import BadValue, Model
 
@@ -48,9 +49,11 @@ class StepExpectation(Model):
 
 
 class LogExpectation(Model):
-    """A record of smsts.log. Without ``count`` and ``at_least``: there is at least one."""
+    """A record of smsts.log, or of SMSPXE.log. Without ``count`` and ``at_least``: there is at least one."""
 
     shorthand: ClassVar[str] = "contains"
+    file: Literal["smsts.log", "SMSPXE.log"] = "smsts.log"
+    """SMSPXE.log: the site's own, with what it decided about every machine"""
     contains: str | None = None
     """text found in the message; case counts"""
     matches: Regex | None = None
@@ -275,11 +278,60 @@ class RequestExpectation(Model):
         return self
 
 
+class PxeExpectation(Model):
+    """What the site decides when the machine starts from the network. What is not said may be anything."""
+
+    shorthand: ClassVar[str] = "action"
+    action: Literal["boot", "abort", "ignore"] | None = None
+    """abort: sent on to the next boot device; ignore: no answer at all"""
+    deployment: str | None = None
+    """its id; an empty text: none"""
+    boot_image: PackageId | None = None
+    mandatory: Flag | None = None
+    """it starts without F12, as a required deployment does"""
+    known: Flag | None = None
+    """whether the site has a record of the machine"""
+    device: str | None = None
+    """the record's name"""
+
+    @model_validator(mode="after")
+    def _sensible(self) -> PxeExpectation:
+        if not self.model_fields_set:
+            raise BadValue("nothing is expected of the decision", "write 'boot', 'abort' or 'ignore'")
+        if self.action in ("abort", "ignore") and self.boot_image:
+            raise BadValue(f"no boot image is given where the answer is {self.action}")
+        return self
+
+
+class StatusExpectation(Model):
+    """A status message that the machine sent. Without ``count`` and ``at_least``: there is at least one."""
+
+    shorthand: ClassVar[str] = "id"
+    id: Count | None = None
+    """ConfigMgr's message id: 11170"""
+    contains: str | None = None
+    """text found in what it says: its step, group, action and text"""
+    count: Count | None = None
+    at_least: Count | None = None
+    absent: Flag = False
+
+    @model_validator(mode="after")
+    def _sensible(self) -> StatusExpectation:
+        if self.id is None and not self.contains:
+            raise BadValue("a status message is told by 'id', by 'contains', or by both")
+        if sum((self.count is not None, self.at_least is not None, self.absent)) > 1:
+            raise BadValue("'count', 'at_least' and 'absent' exclude each other")
+        if self.at_least == 0:
+            raise BadValue("at_least: 0 always holds", "write 'absent: true' or 'at_least: 1'")
+        return self
+
+
 class Expect(Model):
     """What must hold when the run is over. Each line is judged on its own."""
 
-    result: Literal["success", "failed", "unfinished"] | None = None
-    """unfinished: the sequence came to no end, and the machine has nothing more to do"""
+    result: Literal["success", "failed", "unfinished", "not-started"] | None = None
+    """unfinished: the sequence came to no end, and the machine has nothing more to do; not-started: none
+    began"""
     code: Code | None = None
     """the sequence's code, normally 0x80004005 when it failed"""
     failed_step: str | None = None
@@ -294,6 +346,9 @@ class Expect(Model):
     disks: dict[Count, OtherDiskExpectation] = Field(default_factory=dict)
     """the other disks by their number: 1 is the second one"""
     requests: tuple[RequestExpectation, ...] = ()
+    pxe: Annotated[tuple[PxeExpectation, ...], BeforeValidator(one_or_more)] = ()
+    """of every start from the network; a list: one for each start, in their order, and no more"""
+    status: Annotated[tuple[StatusExpectation, ...], BeforeValidator(one_or_more)] = ()
 
     @model_validator(mode="after")
     def _sensible(self) -> Expect:
@@ -301,6 +356,8 @@ class Expect(Model):
             raise BadValue("nothing is expected, so nothing could fail", "write 'result: success'")
         if self.result == "unfinished" and (self.failed_step or self.code is not None):
             raise BadValue("a sequence that comes to no end has no code and no step that ended it")
+        if self.result == "not-started" and (self.failed_step or self.code is not None or self.steps):
+            raise BadValue("a sequence that does not begin has no code and no steps")
         if self.result == "success" and (self.failed_step or self.code):
             raise BadValue("a sequence that succeeds has no failed step and no code but 0")
         return self

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from lab.scenario.expect import (
     BootLoaderExpectation,
     DiskExpectation,
+    Expect,
     FileExpectation,
     LogExpectation,
     OtherDiskExpectation,
     PartitionExpectation,
+    PxeExpectation,
     RegistryExpectation,
     RequestExpectation,
+    StatusExpectation,
     StepExpectation,
     ValueExpectation,
 )  # fmt: skip
@@ -24,9 +27,10 @@ from lab.yamlio import Document, Place
 
 @dataclass(frozen=True)
 class Expectation:
-    """Base of all. ``place``: where the scenario says it."""
+    """Base of all. ``place``: where the scenario says it; ``machine``: of which one, "" for the only one."""
 
     place: Place
+    machine: str = field(default="", kw_only=True)
 
 
 @dataclass(frozen=True)
@@ -116,16 +120,42 @@ class RequestExpected(Expectation):
     want: RequestExpectation
 
 
-def expectations(document: Document[Scenario]) -> tuple[Expectation, ...]:
-    """Everything the scenario expects, in the order of this module."""
-    return tuple(_all(document))
+@dataclass(frozen=True)
+class PxeExpected(Expectation):
+    """``start``: of which start from the network, from 1; 0: of every one."""
+
+    want: PxeExpectation
+    start: int = 0
 
 
-def _all(document: Document[Scenario]) -> Iterator[Expectation]:
-    expect = document.value.expect
+@dataclass(frozen=True)
+class PxeCountExpected(Expectation):
+    """How many starts from the network there are."""
 
-    def place(*keys: str | int) -> Place:
-        return document.key_place("expect", *keys)
+    count: int
+
+
+@dataclass(frozen=True)
+class StatusExpected(Expectation):
+    want: StatusExpectation
+
+
+def expectations(
+    document: Document[Scenario],
+    expect: Expect | None = None,
+    keys: tuple[str, ...] = (),
+    *,
+    machine: str = "",
+) -> tuple[Expectation, ...]:
+    """Everything that ``expect``, which stands below ``keys``, expects of a machine, in the order of this
+    module; without them, what the scenario expects of each machine."""
+    found = _all(document, document.value.expect if expect is None else expect, (*keys, "expect"))
+    return tuple(replace(item, machine=machine) for item in found)
+
+
+def _all(document: Document[Scenario], expect: Expect, keys: tuple[str, ...]) -> Iterator[Expectation]:
+    def place(*below: str | int) -> Place:
+        return document.key_place(*keys, *below)
 
     if expect.result is not None:
         yield ResultExpected(place("result"), expect.result)
@@ -142,17 +172,28 @@ def _all(document: Document[Scenario]) -> Iterator[Expectation]:
     for name, value in expect.variables.items():
         yield VariableExpected(place("variables", name), name, value)
     if expect.disk is not None:
-        yield from _disk(document, expect.disk)
+        yield from _disk(expect.disk, partial(place, "disk"))
     for number, other in expect.disks.items():
         yield from _table(other, number, partial(place, "disks", str(number)))
     for index, request in enumerate(expect.requests):
         yield RequestExpected(place("requests", index), request)
+    listed = _is_listed(document, *keys, "pxe")
+    for index, decision in enumerate(expect.pxe):
+        yield PxeExpected(place("pxe", index), decision, index + 1 if listed else 0)
+    if expect.pxe and listed:
+        yield PxeCountExpected(place("pxe"), len(expect.pxe))
+    for index, message in enumerate(expect.status):
+        yield StatusExpected(place("status", index), message)
 
 
-def _disk(document: Document[Scenario], disk: DiskExpectation) -> Iterator[Expectation]:
-    def place(*keys: str | int) -> Place:
-        return document.key_place("expect", "disk", *keys)
+def _is_listed(document: Document[Scenario], *keys: str) -> bool:
+    data = document.root.data()
+    for key in keys:
+        data = data.get(key) if isinstance(data, dict) else None
+    return isinstance(data, list)
 
+
+def _disk(disk: DiskExpectation, place: Callable[..., Place]) -> Iterator[Expectation]:
     if disk.unformatted:
         yield UnformattedExpected(place())
     yield from _table(disk, 0, place)
@@ -161,7 +202,7 @@ def _disk(document: Document[Scenario], disk: DiskExpectation) -> Iterator[Expec
     for path, file in disk.files.items():
         yield FileExpected(place(path), path, file)
     for key, registry in disk.registry.items():
-        yield from _registry(document, key, registry)
+        yield from _registry(place, key, registry)
 
 
 def _table(
@@ -175,12 +216,11 @@ def _table(
             yield PartitionExpected(place("partitions", index), index + 1, partition, number)
 
 
-def _registry(document: Document[Scenario], key: str, want: RegistryExpectation) -> Iterator[Expectation]:
+def _registry(place: Callable[..., Place], key: str, want: RegistryExpectation) -> Iterator[Expectation]:
     if not want.values:
-        yield RegistryKeyExpected(document.key_place("expect", "disk", key), key, want.state)
+        yield RegistryKeyExpected(place(key), key, want.state)
     for name, value in want.values.items():
-        place = document.key_place("expect", "disk", key, name)
-        yield RegistryValueExpected(place, key, name, value)
+        yield RegistryValueExpected(place(key, name), key, name, value)
 
 
 def questions(expected: Iterable[Expectation]) -> tuple[tuple[str, ...], tuple[str, ...]]:

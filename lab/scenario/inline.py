@@ -3,18 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping as MappingOf
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from lab.errors import InputError, Problem
-from lab.scenario.expectations import expectations
-from lab.scenario.loader import LoadedScenario, find_content, find_sequence, find_template
-from lab.scenario.schema import Scenario
-from lab.yamlio import Listing, Mapping, Node, Place, Scalar, as_document
-
-#: What a test that judges by itself leaves out; never judged.
-_NOTHING = {"result": "success"}
+from lab.scenario.loader import LoadedScenario, assemble
+from lab.yamlio import Listing, Mapping, Node, Place, Scalar
 
 
 def inline_scenario(
@@ -26,22 +19,7 @@ def inline_scenario(
     with everything that is wrong.
     """
     place = Place(str(path), line, 1 if line else 0)
-    judged = "expect" in values
-    root = _node({**values, **({} if judged else {"expect": _NOTHING})}, place)
-    assert isinstance(root, Mapping)
-    problems: list[Problem] = []
-    try:
-        document = as_document(root, Scenario)
-    except InputError as error:
-        raise InputError(error.problems) from None
-    named = {key.text: value for key, value in root.entries if isinstance(value, Scalar)}
-    template = find_template(named["machine"], path, templates, problems)
-    sequence = find_sequence(named["sequence"], path, problems)
-    content = find_content(document, path, problems)
-    if problems or template is None or sequence is None:
-        raise InputError(problems)
-    loaded = LoadedScenario(path, document, template, sequence, content)
-    return replace(loaded, expectations=expectations(document)) if judged else loaded
+    return assemble(_node(values, place), path, templates, judged="expect" in values)
 
 
 def _node(value: Any, place: Place) -> Node:

@@ -12,33 +12,22 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-import lab
-from lab.errors import InputError, Problem
-from lab.scenario.expectations import (
-    Expectation,
-    FailedStepExpected,
-    StepExpected,
-    expectations,
-    questions,
-)  # fmt: skip
+from lab.errors import InputError, Problem, UsageError
+from lab.scenario.expectations import Expectation, FailedStepExpected, StepExpected
+from lab.scenario.finding import find_sequence, find_site
+from lab.scenario.keys import BUILT_IN_CONTENT, DEFAULT_CONTENT
+from lab.scenario.machines import LoadedMachine, find_templates, load_machines, shape_problems, text_at
 from lab.scenario.matrix import Combination, combinations
-from lab.scenario.schema import BUILT_IN_CONTENT, DEFAULT_CONTENT, Scenario, Template
+from lab.scenario.schema import Scenario, Template
+from lab.scenario.sitefile import LoadedSite, SequenceEntry, read_site, site_of_nodes
 from lab.sequence.model import TaskSequence
-from lab.site.exports import ExportFile, is_export_folder, read_file
-from lab.yamlio import (
-    Document,
-    Mapping,
-    Node,
-    Scalar,
-    as_document,
-    did_you_mean,
-    load_model,
-    load_nodes,
-    quoted,
-)  # fmt: skip
+from lab.site.exports import ExportFile, read_file
+from lab.yamlio import Document, Mapping, Node, as_document, did_you_mean, load_nodes, quoted
 
 #: Folders below a folder of scenarios that hold something else.
 OTHER_FOLDERS = frozenset({"sites", "sequences"})
+#: The package of the implied site's sequence, where the sequence has none of its own.
+IMPLIED_SEQUENCE = "LAB00100"
 
 
 @dataclass(frozen=True)
@@ -46,7 +35,8 @@ class LoadedScenario:
     """A scenario with everything it names found.
 
     ``content``: package id -> "reference-image", "boot-image", "client" or the path of a file or folder;
-    packages that the scenario declares missing are left out. ``arguments``: what ``osdlab run`` was given
+    packages without any are left out. ``template``, ``expectations``: of all machines. ``site``: the one it
+    names, or None: it has the implied one. ``arguments``: what ``osdlab run`` was given
     instead of a file, or "". ``variant`` tells the runs of one file's matrix apart, or is "".
     """
 
@@ -58,6 +48,26 @@ class LoadedScenario:
     expectations: tuple[Expectation, ...] = field(default=())
     arguments: str = ""
     variant: str = ""
+    machines: tuple[LoadedMachine, ...] = ()
+    site: LoadedSite | None = None
+
+    @cached_property
+    def sequences(self) -> MappingOf[str, SequenceEntry]:
+        """Package -> where its sequence stands. Raises InputError for an export that cannot be read."""
+        if self.site is not None:
+            return dict(self.site.sequences)
+        name = self.scenario.sequence_name
+        try:
+            package = self.export.start(name).package_id
+        except UsageError:
+            package = ""
+        return {package or IMPLIED_SEQUENCE: SequenceEntry(self.sequence_path, name)}
+
+    @cached_property
+    def exports(self) -> tuple[ExportFile, ...]:
+        """The files of all its sequences, each once. Raises InputError."""
+        others = dict.fromkeys(entry.path for entry in self.sequences.values())
+        return tuple(self.export if path == self.sequence_path else read_file(path) for path in others)
 
     @cached_property
     def export(self) -> ExportFile:
@@ -68,12 +78,24 @@ class LoadedScenario:
     def packages(self) -> dict[str, str | Path]:
         """``content``, and what lies beside the export, for packages of which the scenario says nothing."""
         said = {package.upper() for package in self.scenario.content}
-        beside = {key: path for key, path in self.export.library.items() if key not in said}
-        return {**self.content, **beside}
+        beside = {
+            key: path for export in self.exports for key, path in export.library.items() if key not in said
+        }
+        return {**beside, **self.content} if self.site is not None else {**self.content, **beside}
 
     @property
     def scenario(self) -> Scenario:
         return self.document.value
+
+    @property
+    def hardware(self) -> str:
+        """The names of the machines' templates, each once."""
+        return ", ".join(dict.fromkeys(machine.template_name for machine in self.machines))
+
+    @property
+    def firmwares(self) -> tuple[str, ...]:
+        """Of its machines, each once."""
+        return tuple(dict.fromkeys(machine.template.firmware for machine in self.machines))
 
     @property
     def title(self) -> str:
@@ -83,10 +105,6 @@ class LoadedScenario:
     def identity(self) -> str:
         """What this run is known by among all: the file's name, and the variant."""
         return f"{self.path.name}[{self.variant}]" if self.variant else self.path.name
-
-    def questions(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """(Windows paths, registry keys) that the judge needs from the disk."""
-        return questions(self.expectations)
 
 
 def load_scenarios(paths: Iterable[Path | str], *, templates: Path | None = None) -> list[LoadedScenario]:
@@ -143,105 +161,83 @@ def _load(path: Path, templates: Path | None) -> list[LoadedScenario]:
 
 
 def _load_one(path: Path, combination: Combination, templates: Path | None) -> LoadedScenario:
-    problems: list[Problem] = []
-    root = combination.root
+    return assemble(combination.root, path, templates, variant=combination.name)
+
+
+def assemble(
+    root: Node,
+    path: Path,
+    templates: Path | None = None,
+    *,
+    variant: str = "",
+    arguments: str = "",
+    sequence_path: Path | None = None,
+    judged: bool = True,
+) -> LoadedScenario:
+    """A scenario of its nodes, with everything it names found. Raises InputError with all that is wrong.
+
+    ``path``: where it stands; ``sequence_path``: its sequence, which is not looked for then; ``judged``
+    false: its expectations do not count.
+    """
+    problems = shape_problems(root, judged=judged)
+    site = _site(root, path, problems)
     try:
         document = as_document(root, Scenario)
     except InputError as error:
         # What the file names is looked for all the same, so that one reading tells everything.
         problems.extend(error.problems)
-        find_template(_text(root, "machine"), path, templates, problems)
-        find_sequence(_text(root, "sequence"), path, problems)
+        find_templates(root, path, templates, problems)
+        if sequence_path is None:
+            find_sequence(text_at(root, "sequence"), path, problems)
         raise InputError(problems) from error
-    template = find_template(_text(root, "machine"), path, templates, problems)
-    sequence = find_sequence(_text(root, "sequence"), path, problems)
-    content = find_content(document, path, problems)
-    if problems or template is None or sequence is None:
+    known_by = f"{path.name}[{variant}]" if variant else path.name
+    objects = site.objects if site is not None else None
+    machines = load_machines(document, path, templates, known_by, problems, site=objects, judged=judged)
+    sequence = sequence_path or find_sequence(text_at(root, "sequence"), path, problems)
+    if site is not None and sequence is None:
+        if not site.sequences:
+            problems.append(document.place("site").problem("the site has no task sequence"))
+        else:
+            sequence = next(iter(site.sequences.values())).path
+    content = find_content(document, path, problems, DEFAULT_CONTENT if site is None else site.content)
+    if problems or not machines or sequence is None:
         raise InputError(problems)
-    found = expectations(document)
-    return LoadedScenario(path, document, template, sequence, content, found, variant=combination.name)
-
-
-def _text(root: Node | None, key: str) -> Scalar | None:
-    """The text under a key of the file's root, if there is one."""
-    if not isinstance(root, Mapping):
-        return None
-    value = next((value for name, value in root.entries if name.text == key), None)
-    return value if isinstance(value, Scalar) and value.data() is not None else None
-
-
-def _above(path: Path) -> Iterator[Path]:
-    """The file's folder, and the folders above it up to the project's or the file system's root."""
-    for folder in path.resolve().parents:
-        yield folder
-        if (folder / "vm-templates").is_dir() or (folder / ".git").exists():
-            return
-
-
-def templates_folder(path: Path) -> Path:
-    """The nearest ``vm-templates`` at or above a scenario; else the one this package stands beside."""
-    own = Path(lab.__file__).resolve().parents[1] / "vm-templates"
-    return next(
-        (folder / "vm-templates" for folder in _above(path) if (folder / "vm-templates").is_dir()), own
+    expected = tuple(item for machine in machines for item in machine.expectations)
+    return LoadedScenario(
+        path, document, machines[0].template, sequence, content, expected, arguments, variant, machines, site
     )
 
 
-def find_template(
-    written: Scalar | None, path: Path, templates: Path | None, problems: list[Problem]
-) -> Template | None:
-    """The template a scenario names; what is wrong with it goes to ``problems``."""
-    if written is None:
-        return None
-    folder = templates or templates_folder(path)
-    name = written.text
-    known = {file.stem: file for file in sorted(folder.glob("*.yaml"))}
-    if name not in known:
-        problems.append(written.place.problem(f"unknown template {quoted(name)}", did_you_mean(name, known)))
-        return None
+def _site(root: Node, path: Path, problems: list[Problem]) -> LoadedSite | None:
+    """The site that a scenario names, or that stands in it; what is wrong with it goes to ``problems``."""
+    entries = root.entries if isinstance(root, Mapping) else ()
+    node = next((value for key, value in entries if key.text == "site"), None)
     try:
-        return load_model(known[name], Template)
+        if isinstance(node, Mapping):
+            return site_of_nodes(node, path.parent)
+        if (written := text_at(root, "site")) is not None:
+            found = find_site(written, path, problems)
+            return read_site(found) if found is not None else None
     except InputError as error:
         problems.extend(error.problems)
-        return None
-
-
-def find_sequence(written: Scalar | None, path: Path, problems: list[Problem]) -> Path | None:
-    if written is None:
-        return None
-    name = written.text
-    found = sequence_file(name, path)
-    if found is not None:
-        return found
-    folders = _sequence_folders(path)
-    known = [file.name for folder in folders if folder.is_dir() for file in folder.glob("*.[xz][mi][lp]")]
-    hint = did_you_mean(name, known) if known else "put it beside the scenario"
-    problems.append(written.place.problem(f"there is no task sequence {quoted(name)}", hint))
     return None
 
 
-def _sequence_folders(path: Path) -> list[Path]:
-    own = Path(lab.__file__).resolve().parents[1] / "scenarios"
-    return [path.parent, *(folder / "sequences" for folder in (*_above(path), own))]
-
-
-def sequence_file(name: str, path: Path) -> Path | None:
-    """The sequence that a scenario at ``path`` names: beside it, or in a folder sequences/ there or above."""
-    if not name or "\0" in name:
-        return None
-    for folder in _sequence_folders(path):
-        found = folder / name
-        if found.is_file() or is_export_folder(found):
-            return found
-    return None
-
-
-def find_content(document: Document[Scenario], path: Path, problems: list[Problem]) -> dict[str, str | Path]:
-    """Package id -> what it is; paths are relative to the folder of ``path``."""
-    content: dict[str, str | Path] = dict(DEFAULT_CONTENT)
-    for written, source in document.value.content.items():
-        package = written.upper()
+def find_content(
+    document: Document[Scenario],
+    path: Path,
+    problems: list[Problem],
+    usual: MappingOf[str, str | Path] = DEFAULT_CONTENT,
+) -> dict[str, str | Path]:
+    """Package id -> what it is; paths are relative to the folder of ``path``. ``usual``: what the scenario
+    need not say."""
+    content: dict[str, str | Path] = dict(usual)
+    for written, told in document.value.content.items():
+        package, source = written.upper(), told.source
+        if source is None:  # as it would be without, but for how it lies on the distribution points
+            continue
         content.pop(package, None)
-        if source == "missing":
+        if source in ("missing", "deleted"):
             continue
         if source in BUILT_IN_CONTENT:
             content[package] = source
@@ -257,12 +253,14 @@ def find_content(document: Document[Scenario], path: Path, problems: list[Proble
     return content
 
 
-def check_steps(loaded: LoadedScenario, sequence: TaskSequence) -> list[Problem]:
-    """Expectations on steps and groups that the sequence does not have: they could only mislead."""
-    names = {item.name for _, _, item in sequence.walk()}
-    problems = []
+def check_steps(loaded: LoadedScenario, *sequences: TaskSequence) -> list[Problem]:
+    """Expectations on steps and groups that none of the sequences has: they could only mislead."""
+    names = {item.name for sequence in sequences for _, _, item in sequence.walk()}
+    whose = "the sequence has" if len(sequences) == 1 else "the sequences have"
+    problems: list[Problem] = []
     for item in loaded.expectations:
         if isinstance(item, StepExpected | FailedStepExpected) and item.step not in names:
-            message = f"the sequence has no step {quoted(item.step)}"
-            problems.append(item.place.problem(message, did_you_mean(item.step, names)))
+            message = f"{whose} no step {quoted(item.step)}"
+            problem = item.place.problem(message, did_you_mean(item.step, names))
+            problems += [] if problem in problems else [problem]
     return problems

@@ -89,5 +89,4 @@ def file_schema() -> dict[str, Any]:
     """The JSON Schema of a scenario file: a scenario whose machine or sequence may come from its matrix."""
     schema = json_schema(Scenario)
     schema["properties"] = {**schema["properties"], KEY: Matrix.model_json_schema()}
-    required = [name for name in schema["required"] if name not in ("machine", "sequence")]
-    return {**schema, "required": required}
+    return {**schema, "anyOf": [{"required": ["expect"]}, {"required": ["machines"]}]}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -21,13 +21,18 @@ from lab.scenario.fields import (
     VariableValue,
     WindowsPath,
 )  # fmt: skip
+from lab.scenario.keys import (
+    F12,
+    Content,
+    DeviceVariable,
+    Mac,
+    MachineName,
+    ScenarioMachine,
+    SmbiosUuid,
+    Wizard,
+)  # fmt: skip
 from lab.scenario.software import Application, Child, Package, Share, Update
 from lab.yamlio import BadValue, Model, quoted
-
-#: What a package may be besides a path: built by the lab, or not there.
-BUILT_IN_CONTENT = ("reference-image", "boot-image", "client", "missing")
-#: The content every site has unless the scenario says otherwise.
-DEFAULT_CONTENT = {"LAB00001": "reference-image", "LAB00002": "boot-image", "LAB00003": "client"}
 
 #: What a machine says of itself when its template says nothing.
 _PLAIN = SmbiosSpec()
@@ -99,15 +104,6 @@ class Driver(Model):
         }  # fmt: skip
 
 
-class DeviceVariable(Model):
-    """A variable of the device: its value, or a mapping that also says that nobody may see it."""
-
-    shorthand: ClassVar[str] = "value"
-    value: VariableValue
-    secret: Flag = False
-    """``***`` in log, timeline, record and report, as a password's is by its name"""
-
-
 class Deployment(Model):
     """How the sequence is deployed to the machine."""
 
@@ -127,17 +123,29 @@ class Scenario(Model):
 
     scenario: str
     """the title: one sentence that says what is shown"""
-    machine: str
+    site: str | dict[str, Any] | None = None
+    """the site: a file, looked for in folders sites/ beside the scenario or above, or what stands in one"""
+    machine: str = ""
     """a hardware template of vm-templates/"""
-    sequence: str
+    mac: Mac | None = None
+    """of the machine's first card; without one it is made from the scenario's name"""
+    uuid: SmbiosUuid | None = None
+    f12: F12 = "pressed"
+    """what happens where the firmware asks for F12"""
+    wizard: Wizard = Wizard()
+    machines: dict[MachineName, ScenarioMachine] = Field(default_factory=dict, max_length=16)
+    """several machines at once, by their names"""
+    sequence: str = ""
     """a task sequence (XML or zip): beside the scenario, or in a folder sequences/ there or above"""
     sequence_name: str = ""
     """which one, by name or package id, where the export holds several"""
     deployment: Deployment = Deployment()
     variables: dict[VariableName, DeviceVariable] = Field(default_factory=dict)
     """the device's variables, before the first step"""
-    content: dict[PackageId, str] = Field(default_factory=dict)
-    """packages of the distribution point: reference-image, boot-image, client, missing, or a path"""
+    network_access_account: Literal["valid", "none", "wrong"] = "valid"
+    """none: the site has none; wrong: its password is not the directory's"""
+    content: dict[PackageId, Content] = Field(default_factory=dict)
+    """packages: reference-image, boot-image, client, missing (no location), deleted, or a path"""
     doubles: tuple[Double, ...] = ()
     packages: dict[PackageId, Package] = Field(default_factory=dict)
     """programs of packages, as *Install Package* gets them by policy"""
@@ -160,9 +168,10 @@ class Scenario(Model):
     """how long a run on a real machine usually takes, on the probe's reference host; for --vm-budget"""
     core: Flag = False
     """--vm-budget never leaves it out"""
-    expect: Expect
+    expect: Expect = Field(default_factory=Expect.model_construct)
+    """of each machine"""
 
-    @field_validator("variables", "content")
+    @field_validator("variables", "content", "machines")
     @classmethod
     def _names_differ(cls, value: dict[str, Any]) -> dict[str, Any]:
         """Case does not count in the names of variables (R16) and in package ids."""
@@ -199,9 +208,11 @@ class Scenario(Model):
 
     @model_validator(mode="after")
     def _secrets_are_not_told(self) -> Scenario:
-        told = {name.casefold() for name in self.expect.variables}
-        for name in self.secrets:
-            if name.casefold() in told:
+        expects = [self.expect, *(own.expect for own in self.machines.values() if own.expect)]
+        told = {name.casefold() for expect in expects for name in expect.variables}
+        given = [self.variables, *(own.variables for own in self.machines.values())]
+        for name, variable in (pair for variables in given for pair in variables.items()):
+            if variable.secret and name.casefold() in told:
                 raise BadValue(f"variable {quoted(name)} is secret: nobody sees what it is at the end")
         return self
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Literal
 
 from lab.clock import VirtualClock
@@ -23,15 +24,16 @@ from lab.simulation.assumed import (
     CLIENT,
     AssumedContents,
     AssumingDouble,
+    AssumingPoint,
     FailingDouble,
     Follower,
     Need,
     assumed_policy,
 )
 from lab.simulation.installed import installed_machine
+from lab.simulation.outcome import SimulatedRun
 from lab.simulation.reference import reference_image
-from lab.simulation.site import SimSite
-from lab.simulation.world import SimulatedRun, simulate
+from lab.simulation.run import simulate
 from lab.timeline import Event, Timeline
 
 Start = Literal["pxe", "full-os"]
@@ -140,12 +142,12 @@ def simulate_alone(
         variables={"_SMSTSBootImageID": BOOT_IMAGE, "_SMSTSClientPackageID": CLIENT, **(variables or {})},
         doubles=[*failing, *doubles, assuming],
         contents=contents,
-        site=SimSite("PC-1", BOOT_IMAGE, CLIENT),
         timeline=timeline,
         clock=clock,
         policy=assumed_policy(sequence),
         records=records,
         machine=installed_machine(spec, reference_image()) if begins == "full-os" else None,
+        point=partial(AssumingPoint, assumed=contents),
     )
     needs = [*assuming.needs, *_shares(timeline.events, sequence)]
     finished = run.finished

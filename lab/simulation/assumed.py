@@ -20,6 +20,7 @@ from lab.sequence.steps.image import options
 from lab.simulation.disks import Blob
 from lab.simulation.reference import reference_image
 from lab.simulation.site import SimContent, SimFile, SimImage
+from lab.site.managementpoint import ContentAnswer, ManagementPoint
 from lab.timeline import Event
 
 #: The lab's own packages: what a sequence that names none gets.
@@ -161,11 +162,36 @@ class AssumedContents(dict[str, SimContent]):
         self.asked: dict[str, None] = {}
         self._content = SimContent(tuple(_files(sequence)))
 
-    def get(self, package: str, default: Any = None) -> Any:
-        self.asked[package] = None
-        if package.upper() in self._missing:
-            return default
+    def __missing__(self, package: str) -> SimContent:
         return self._content
+
+    def asks(self, package: str) -> bool:
+        """Note that a package was asked for; whether it is there."""
+        self.asked[package] = None
+        return package.upper() not in self._missing
+
+
+class AssumingPoint(ManagementPoint):
+    """A management point that has every package of ``assumed``, on one distribution point."""
+
+    def __init__(self, *arguments: Any, assumed: AssumedContents, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self._assumed = assumed
+
+    def locate(self, mac: str, package: str) -> dict[str, Any]:
+        found = {"package": package, "known": True, "version": 1, "files": []}
+        place = {"distribution_point": "DP1", "url": f"http://site/content/{package}", "share": ""}
+        return {**found, "locations": [place] if self._assumed.asks(package) else []}
+
+    def content(
+        self,
+        package: str,
+        name: str,
+        distribution_point: str,
+        credentials: tuple[str, str] | None,
+        mac: str = "",
+    ) -> ContentAnswer:
+        return ContentAnswer(200)
 
 
 def _files(sequence: TaskSequence) -> Iterator[SimFile]:

@@ -97,13 +97,13 @@ def copy_tree(effect: effects.CopyTree, bench: Bench) -> Outcome:
         for path, content in _inside(source[0], source[1])
         if path.split("\\")[0].casefold() not in skipped
     ]
-    if effect.source.startswith("\\\\"):
+    if machine.is_far(effect.source):
         site.listing(effect.source)
     target[0].make_folder(target[1])
     for path, content in copied:
         target[0].put(f"{target[1]}\\{path}".lstrip("\\"), content)
         for folder, request in ((effect.source, site.get), (effect.destination, site.put)):
-            if folder.startswith("\\\\"):
+            if machine.is_far(folder):
                 request(f"{folder}\\{path}", _size(content))
     size = sum(_size(content) for _, content in copied)
     return _modelled(value={"files": len(copied), "size": size})
@@ -140,11 +140,9 @@ def read_hive(effect: effects.ReadHive, bench: Bench) -> Outcome:
 
 
 def find_drivers(effect: effects.FindDrivers, bench: Bench) -> Outcome:
-    machine, site = bench.machine, bench.site
-    ids = [_NIC_IDS[nic.model] for nic in machine.spec.nics] + [
-        _DISK_IDS[disk.bus] for disk in machine.spec.disks
-    ]
-    found = match_drivers(site.site.drivers, ids, effect.categories, best=effect.best_match)
+    spec = bench.machine.spec
+    ids = [_NIC_IDS[nic.model] for nic in spec.nics] + [_DISK_IDS[disk.bus] for disk in spec.disks]
+    found = match_drivers(bench.policy.get("drivers", ()), ids, effect.categories, best=effect.best_match)
     return _modelled(value={"drivers": found})
 
 

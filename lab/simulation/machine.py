@@ -8,9 +8,11 @@ boot image once, then the deployed system, and hands back to the BIOS when there
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
+from lab.guest.paths import share_of
 from lab.hypervisor.protocol import MachineSpec
 from lab.sequence.effects import Partition
 from lab.simulation.disks import Disk, Files, Volume
@@ -41,7 +43,7 @@ BIOS_NOTHING_YET = (
 #: Partitions whose volumes get no letter by themselves, or that hold none.
 _NO_DATA = frozenset({"Recovery", "Hidden", "Extended"})
 
-Start = Literal["pxe", "staged", "disk", "nothing"]
+Start = Literal["pxe", "staged", "disk"]
 
 
 @dataclass(frozen=True)
@@ -56,13 +58,14 @@ class Entry:
 @dataclass
 class Machine:
     """Everything of the modelled machine that effects change. ``memory`` is the RAM disk X:; ``shares`` is
-    what file servers hold, a folder for each."""
+    what file servers hold, a folder for each; ``near``: the package shares that this start reads from."""
 
     spec: MachineSpec
     disks: list[Disk] = field(default_factory=list)
     memory: Files = field(default_factory=Files)
     shares: Files = field(default_factory=Files)
     letters: dict[str, Volume] = field(default_factory=dict)
+    near: set[str] = field(default_factory=set)
     in_winpe: bool = True
     launch_mode: str = "PXE"
     next_start: Entry | None = None
@@ -76,22 +79,26 @@ class Machine:
         """The RAM disk and the drive letters are gone."""
         self.memory = Files()
         self.letters = {}
+        self.near = set()
 
-    def start(self) -> Start:
-        """What the firmware starts now. The entry for one start is used up."""
+    def starts(self) -> Iterator[Start]:
+        """What the firmware starts now, and what it goes on to when that sends it on to its next boot device.
+        The entry for one start is used up."""
         if self.spec.firmware == "bios":
-            return self._bios_start()
+            yield from self._bios_starts()
+            return
         once, self.next_start = self.next_start, None
         if once and self._file(once):
-            return "staged"
+            yield "staged"
+            return
         if self.first and self._file(self.first):
-            return "disk"
+            yield "disk"
+            return
         for device in self.spec.boot_order:
             if device == "disk" and self._fallback_loader():
-                return "disk"
+                yield "disk"
             if device == "network" and any(nic.pxe for nic in self.spec.nics):
-                return "pxe"
-        return "nothing"
+                yield "pxe"
 
     def _file(self, entry: Entry) -> bool:
         return any(
@@ -101,19 +108,18 @@ class Machine:
             for volume in disk.volumes
         )
 
-    def _bios_start(self) -> Start:
+    def _bios_starts(self) -> Iterator[Start]:
         for device in self.spec.boot_order:
             if device == "network" and any(nic.pxe for nic in self.spec.nics):
-                return "pxe"
+                yield "pxe"
             loads = self._active_with_loader() if device == "disk" else None
             if loads is None:
                 continue
             once, self.next_start = self.next_start, None
             if once and self._file(once):
-                return "staged"
-            if all(path in loads.files for path in BIOS_PLACES.values()):
-                return "disk"
-        return "nothing"
+                yield "staged"
+            elif all(path in loads.files for path in BIOS_PLACES.values()):
+                yield "disk"
 
     def _active_with_loader(self) -> Volume | None:
         """The active partition of the first disk, which is the one a BIOS starts, if it can be started."""
@@ -173,6 +179,14 @@ class Machine:
             return self.memory if self.in_winpe else None
         volume = self.letters.get(drive.upper())
         return volume.files if volume else None
+
+    def use_share(self, path: str) -> None:
+        """From now on the share of a UNC path is there like a drive: reading it is no request."""
+        self.near.add(share_of(path))
+
+    def is_far(self, path: str) -> bool:
+        """Whether a path is a file server's that is asked for each file."""
+        return path.startswith("\\\\") and share_of(path) not in self.near
 
     def locate(self, path: str) -> tuple[Files, str] | None:
         """A full or UNC path as the drive's files and the path below; None when there is no such drive."""

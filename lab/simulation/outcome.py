@@ -15,7 +15,8 @@ class SimulatedRun:
     """What came of a simulated run.
 
     ``finished`` is None when the sequence came to no end: then ``fault`` says why, with the class that a real
-    run would raise; or ``unfinished`` does: the machine had nothing more to do.
+    run would raise; or ``unfinished`` does: the machine had nothing more to do; or ``not_started``: it never
+    began.
     ``variables``: the final ones that are not secret. ``requests``: those of HTTP, in order.
     ``counts``: effects by how they came about. ``seconds`` are virtual, ``starts`` those of the machine.
     """
@@ -30,6 +31,7 @@ class SimulatedRun:
     starts: int
     fault: LabError | None = None
     unfinished: str = ""
+    not_started: str = ""
 
     @property
     def result(self) -> str:
@@ -45,4 +47,5 @@ class Left:
     variables: dict[str, str] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
     unfinished: str = ""
+    not_started: str = ""
     log: list[str] = field(default_factory=list)

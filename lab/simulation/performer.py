@@ -6,7 +6,6 @@ Shares no code with the performer of LabPE, so that comparing the two says somet
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,6 +14,7 @@ from lab.sequence import effects
 from lab.sequence.effects import Effect, Outcome
 from lab.simulation import imaging, software
 from lab.simulation.bench import PATH_NOT_FOUND, Bench
+from lab.simulation.content import DAMAGED, download
 from lab.simulation.disks import Blob, Content, Files, Growing
 from lab.simulation.facts import ModelFacts
 from lab.simulation.machine import (
@@ -29,12 +29,11 @@ from lab.simulation.machine import (
     Entry,
     join,
 )
-from lab.simulation.site import SimFile, SimImage
+from lab.simulation.site import SimImage
 
 FILE_NOT_FOUND = 0x80070002
 INVALID_PARAMETER = 0x80070057
-NO_LOCATION = 0x80040102
-HASH_MISMATCH = 0x80091007
+INVALID_DATA = 0x8007000D
 
 #: Where smsts.log is (documented, reference logs section 2).
 LOG_BEFORE_DISK = "X:\\Windows\\temp\\smstslog"
@@ -154,36 +153,9 @@ class ModelPerformer:
     def _download(self, effect: effects.DownloadContent) -> Outcome:
         self._phase("content")
         try:
-            return self._fetch(effect)
+            return download(effect, self._bench)
         finally:
             self._phase("step")
-
-    def _fetch(self, effect: effects.DownloadContent) -> Outcome:
-        content = self._site.contents.get(effect.package)
-        value: dict[str, Any] = {"path": effect.destination, "files": [], "location": "", "status": 0}
-        if content is None:
-            return _modelled(NO_LOCATION, f"no distribution point has {effect.package}", value)
-        url = f"http://{self._site.site.address}/content/{effect.package}"
-        place = self._machine.locate(effect.destination)
-        if place is None:
-            return _modelled(PATH_NOT_FOUND, f"there is no drive {effect.destination[:2]}", value)
-        files, folder = place
-        files.make_folder(folder)
-        listed: list[dict[str, Any]] = []
-        value |= {"location": url, "files": listed}
-        for file in content.files:
-            target = f"{folder}\\" + file.name.replace("/", "\\")
-            if not _is_there(files.get(target), file):
-                status = value["status"] = self._site.file(effect.package, file)
-                if status != 200:
-                    message = f"{url}/{file.name} answered {status}"
-                    return _modelled(FILE_NOT_FOUND, message, value)
-                if file.damaged and effect.verify:
-                    message = f"{url}/{file.name} does not have the content that the policy promises"
-                    return _modelled(HASH_MISMATCH, message, value)
-                files.put(target, _content(file))
-            listed.append({"name": file.name, "size": file.size})
-        return _modelled(value=value)
 
     def _apply(self, effect: effects.ApplyImage) -> Outcome:
         machine = self._machine
@@ -194,6 +166,8 @@ class ModelPerformer:
         content = place[0].get(place[1]) if place else None
         if content is None:
             return _modelled(FILE_NOT_FOUND, f"there is no file {effect.image}")
+        if isinstance(content, Blob) and content.sha256 == DAMAGED:
+            return _modelled(INVALID_DATA, f"{effect.image} is damaged")
         images: Sequence[SimImage] = content.data if isinstance(content, Blob) and content.data else ()
         if not images:
             raise LabFault(
@@ -332,16 +306,3 @@ def _put_all(files: Files, folder: str, items: list[tuple[str, Content]]) -> Non
 
 def _modelled(code: int = 0, message: str = "", value: dict[str, Any] | None = None) -> Outcome:
     return Outcome(code, "modelled", message, value or {})
-
-
-def _content(file: SimFile) -> Content:
-    return file.data if file.data is not None else Blob(file.size, file.sha256, file.images)
-
-
-def _is_there(found: Content | None, file: SimFile) -> bool:
-    """Whether a file has the promised size and hash already, so that it is not fetched again."""
-    if not file.sha256 or found is None or isinstance(found, Growing):
-        return False
-    if isinstance(found, Blob):
-        return (found.size, found.sha256) == (file.size, file.sha256)
-    return hashlib.sha256(found).hexdigest() == file.sha256.lower()

@@ -1,4 +1,5 @@
-"""The modelled site: what the distribution point holds and answers, and every request made to it."""
+"""The site as one modelled machine's requests meet it: each takes its time and stands on the timeline, as the
+service's do. What it answers, ``lab.site.managementpoint`` decides."""
 
 from __future__ import annotations
 
@@ -9,7 +10,9 @@ from urllib.parse import quote
 
 from lab.clock import VirtualClock
 from lab.simulation.disks import Content, Registry
-from lab.site.deployment import Decision, Deployments
+from lab.site.managementpoint import ContentAnswer, ManagementPoint
+from lab.site.model import Distributed
+from lab.site.pxe import PxeDecision, PxeRequest
 from lab.timeline import Timeline
 
 #: Bytes per second that content takes over the modelled network.
@@ -20,6 +23,12 @@ TFTP_BANDWIDTH = 1_500_000
 
 #: Seconds that any request takes.
 LATENCY = 0.02
+
+#: Bytes of a short answer.
+_SMALL = 512
+
+#: PXELINUX's configuration.
+CONFIGURATION = "pxelinux.cfg/default"
 
 
 @dataclass(frozen=True)
@@ -39,7 +48,7 @@ class SimFile:
     """A file of a package. ``name`` is relative, with slashes; ``size`` (bytes) and ``sha256`` are those
     of the policy.
 
-    ``images`` makes it a WIM file, ``data`` a file with known bytes. ``damaged``: other bytes are served.
+    ``images`` makes it a WIM file, ``data`` a file with known bytes.
     """
 
     name: str
@@ -47,15 +56,15 @@ class SimFile:
     sha256: str = ""
     data: bytes | None = None
     images: tuple[SimImage, ...] = ()
-    damaged: bool = False
 
 
 @dataclass(frozen=True)
 class SimContent:
-    """A package on the distribution point. ``status``: what a request for one of its files is answered."""
+    """The files of a package, in the model. ``distributed``: how it is on the distribution point, where no
+    site says so (``lab.simulation.offered``)."""
 
     files: tuple[SimFile, ...] = ()
-    status: int = 200
+    distributed: Distributed = "there"
 
     @staticmethod
     def listed(
@@ -63,9 +72,8 @@ class SimContent:
         *,
         images: tuple[SimImage, ...] = (),
         data: Mapping[str, bytes] | None = None,
-        status: int = 200,
     ) -> SimContent:
-        """A package from a policy's list of files, {"name", "size", "sha256"} each.
+        """A package from a list of files, {"name", "size", "sha256"} each.
 
         ``images`` are those of its WIM file; ``data``: bytes of files that a sequence reads, by name.
         """
@@ -80,20 +88,20 @@ class SimContent:
                     images if str(file["name"]).casefold().endswith(".wim") else (),
                 )
                 for file in files
-            ),
-            status,
+            )
         )
+
+    def to_json(self) -> list[dict[str, Any]]:
+        """The files as ``GET /locations`` lists them."""
+        return [{"name": file.name, "size": file.size, "sha256": file.sha256} for file in self.files]
 
 
 @dataclass(frozen=True)
 class SimSite:
-    """The site and its network. ``boot_files``: boot file -> size in bytes, the first is for UEFI, two more
-    (kernel, initrd) for BIOS, the others PXELINUX; ``script``: what iPXE gets by TFTP; ``policy_status``:
-    what a request for policy is answered; ``drivers``: the catalogue, as in the policy."""
+    """The site's own files and its network. ``boot_files``: boot file -> size in bytes; ``boot_images``:
+    package -> which of them firmware starts, {"uefi": name, "bios": [kernel, initrd]}, all of them the same
+    where a package is not named; ``client``: the address that DHCP gives the machine."""
 
-    machine_name: str = ""
-    boot_image: str = ""
-    client_package: str = ""
     boot_files: Mapping[str, int] = field(
         default_factory=lambda: {
             "labpe-x64.efi": 45_000_000,
@@ -103,67 +111,96 @@ class SimSite:
             "ldlinux.c32": 119_000,
         }
     )
-    script: str = "boot.ipxe"
-    configuration: str = "pxelinux.cfg/default"
-    policy_status: int = 200
-    purpose: str = "available"
-    at_end: str = "power-off"
+    boot_images: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     address: str = "10.77.0.1"
     client: str = "10.77.0.10"
-    drivers: tuple[Mapping[str, Any], ...] = ()
+
+    def started(self, package: str, firmware: str) -> list[str]:
+        """The boot files of a boot image for a firmware."""
+        usual = {"uefi": "labpe-x64.efi", "bios": ["labpe-x64.krn", "labpe-x64.img"]}
+        named = self.boot_images.get(package, usual)[firmware]
+        return [named] if isinstance(named, str) else list(named)
 
 
 class ModelSite:
-    """Answers requests and puts them on the timeline, as the site's service does."""
+    """Answers one machine's requests. ``start`` tells its present start from others."""
 
     def __init__(
         self,
         site: SimSite,
         contents: Mapping[str, SimContent],
         *,
+        point: ManagementPoint,
         machine: str,
+        mac: str,
+        uuid: str,
         timeline: Timeline,
         clock: VirtualClock,
     ) -> None:
         self.site = site
         self.contents = contents
-        self._deployments = Deployments()
+        self.client = site.client
+        self.point = point
         self.requests: list[dict[str, Any]] = []
+        self.start = ""
         self._machine = machine
+        self._mac, self._uuid = mac.lower(), uuid.lower()
         self._timeline = timeline
         self._clock = clock
 
-    def boot_file(self, firmware: str) -> bool:
-        """iPXE's requests for the boot image. Whether it came."""
-        names = list(self.site.boot_files)
-        wanted = names[:1] if firmware == "uefi" else names[1:3]
-        return all(
-            self._answer(f"/boot/{name}", 200 if name else 404, self.site.boot_files.get(name, 0)) == 200
-            for name in wanted or [""]
-        )
-
-    def native_boot_files(self, firmware: str) -> list[tuple[str, float]]:
-        """What a machine without iPXE takes by TFTP, in order: (file, seconds it takes)."""
-        efi, kernel, initrd, *pxelinux = self.site.boot_files
-        names = [efi] if firmware == "uefi" else [*pxelinux, self.site.configuration, kernel, initrd]
-        return [(name, LATENCY + self.site.boot_files.get(name, 0) / TFTP_BANDWIDTH) for name in names]
-
-    def policy(self, mac: str, size: int) -> int:
-        """The request for policy, ``size`` bytes of it; the status."""
-        return self._answer(f"/policy/{mac.lower()}", self.site.policy_status, size)
-
-    def decide(self, mac: str, start: str) -> Decision:
-        """Whether a start of the machine is offered the deployment."""
-        decision = self._deployments.decide(mac, self.site.purpose, start)
-        data = {**decision.to_json(), "path": f"/policy/{mac.lower()}", "client": self.site.client}
-        self._timeline.append("http", "decision", machine=self._machine, details=data)
+    def pxe_script(self, request: PxeRequest) -> PxeDecision:
+        """iPXE's question what to do."""
+        decision = self.pxe(request)
+        self._answer("/pxe/ipxe", 200, _SMALL)
         return decision
 
-    def file(self, package: str, file: SimFile) -> int:
-        """The request for a file of a package; the status."""
-        content = self.contents.get(package)
-        status = content.status if content and file in content.files else 404
-        return self._answer(f"/content/{package}/{quote(file.name, safe='/:~')}", status, file.size)
+    def pxe(self, request: PxeRequest) -> PxeDecision:
+        """The same for a machine that starts natively: the lab asks for it."""
+        return self.point.pxe(request, self.start)
+
+    def boot_files(self, package: str, firmware: str) -> bool:
+        """iPXE's requests for a boot image. Whether all came."""
+        return all(
+            self._answer(f"/boot/{name}", 200 if size is not None else 404, size or 0) == 200
+            for name in self.site.started(package, firmware)
+            for size in (self.site.boot_files.get(name),)
+        )
+
+    def native_boot_files(self, package: str, firmware: str) -> list[tuple[str, float]]:
+        """What a machine without iPXE takes by TFTP, in order: (file, seconds it takes)."""
+        names = self.site.started(package, firmware)
+        if firmware == "bios":
+            names = ["pxelinux.0", "ldlinux.c32", CONFIGURATION, *names]
+        return [(name, LATENCY + self.site.boot_files.get(name, 0) / TFTP_BANDWIDTH) for name in names]
+
+    def assignments(self) -> dict[str, Any]:
+        answer = self.point.assignments(self._mac, self._uuid, self.start)
+        self._answer(f"/policy/{self._mac}", 200, _SMALL)
+        return answer
+
+    def policy(self, deployment: str) -> dict[str, Any] | None:
+        policy = self.point.policy(self._mac, self._uuid, deployment)
+        self._answer(f"/policy/{self._mac}/{deployment}", 404 if policy is None else 200, 16_384)
+        return policy
+
+    def locations(self, package: str) -> dict[str, Any]:
+        answer = self.point.locate(self._mac, package)
+        self._answer(f"/locations/{package}", 200, _SMALL)
+        return answer
+
+    def file(
+        self, package: str, file: SimFile, distribution_point: str, credentials: tuple[str, str] | None
+    ) -> ContentAnswer:
+        """The request for a file of a package."""
+        answer = self.point.content(package, file.name, distribution_point, credentials, self._mac)
+        self._answer(f"/content/{package}/{quote(file.name, safe='/:~')}", answer.status, file.size)
+        return answer
+
+    def status(self, messages: list[dict[str, Any]]) -> bool:
+        """The post of status messages."""
+        self.point.status(self._mac, messages, self.start)
+        self._answer("/status", 200, _SMALL, "POST")
+        return True
 
     def put(self, path: str, size: int) -> None:
         """A file of ``size`` bytes is written to a share (a UNC path)."""
@@ -187,7 +224,7 @@ class ModelSite:
             "path": path,
             "status": status,
             "bytes": sent,
-            "client": self.site.client,
+            "client": self.client,
             "seconds": round(seconds, 3),
             "total": sent,
         }

@@ -1,41 +1,46 @@
 """The simulator: a machine's whole life in a modelled world, on a virtual clock.
 
-The loop, the engine, the doubles and the mapping of an unattend.xml to registry values are the guest's own;
-firmware, disks, site, Windows' first start and what the effects do are modelled. The timeline gets the events
-of a real run: same sources, same kinds.
+The loop, the engine, the client, the doubles, the site's decisions and the mapping of an unattend.xml to
+registry values are the real ones; firmware, disks, network, Windows' first start and what the effects do are
+modelled. The timeline gets the events of a real run: same sources, same kinds.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
-from lab.client.bootstrap import NO_TASK_SEQUENCES
+from lab.client.answers import typed
+from lab.client.bootstrap import Nothing
+from lab.client.wizard import Page
 from lab.clock import VirtualClock
-from lab.errors import LabError, LabFault, PhaseTimeout
+from lab.errors import LabError, LabFault
+from lab.guest.bootstrap import begin
 from lab.guest.doubles import Double
 from lab.guest.loop import Loop, Restarting, record
 from lab.guest.place import Place
+from lab.guest.reporting import Announced, Reporting
 from lab.guest.windows_setup import generated_name
 from lab.hypervisor.protocol import MachineSpec
+from lab.sequence import codec
 from lab.sequence.effects import Effect, Finished, Restart
-from lab.sequence.model import TaskSequence
 from lab.simulation import windows
 from lab.simulation.bench import Bench
 from lab.simulation.disks import final_state
+from lab.simulation.firmware import KERNEL, Firmware, NoBoot
 from lab.simulation.machine import Machine
-from lab.simulation.outcome import Left
-from lab.simulation.outcome import SimulatedRun as SimulatedRun
+from lab.simulation.outcome import Left, SimulatedRun
 from lab.simulation.performer import LOG_BEFORE_DISK, ModelPerformer
 from lab.simulation.ports import ModelLog, ModelStore
-from lab.simulation.site import ModelSite, SimContent, SimSite
+from lab.simulation.site import ModelSite
+from lab.simulation.telling import Teller
 from lab.timeline import Timeline
 
 #: Plausible seconds of what a machine does between effects.
-SECONDS = {"firmware": 5.0, "dhcp": 1.5, "tftp": 0.2, "kernel": 8.0, "agent": 1.0, "loader": 1.0, "down": 1.0}
-
-#: Virtual seconds after which a machine that does nothing counts as stalled.
-STALL = 120.0
+SECONDS = {"firmware": 5.0, "loader": 1.0, "down": 1.0}
+#: Those in which somebody reads a page of the wizard, and types one character.
+_READS, _TYPES = 2.0, 0.05
 
 #: Starts of one machine after which the run is given up: a sequence that restarts for ever has no end.
 MAX_STARTS = 50
@@ -46,42 +51,21 @@ EPOCH = 1_767_258_000.0
 #: ERROR_FILE_NOT_FOUND: what a sequence ends with when its state is gone (observed log).
 NO_ENVIRONMENT = 0x80070002
 
-#: Sources that have a time of their own.
-_GUEST = frozenset({"agent", "engine", "smsts"})
-_AGENT = frozenset({"hello", "phase", "effect", "restart", "variables", "lab-error", "bye", "no-deployment"})
+#: The folder of smsts.log where a client of an installed system starts a sequence.
+_LOG_IN_OS = "C:\\Windows\\CCM\\Logs"
 
 
-def simulate(
-    sequence: TaskSequence,
-    spec: MachineSpec,
-    *,
-    variables: Mapping[str, str],
-    doubles: Sequence[Double],
-    contents: Mapping[str, SimContent],
-    site: SimSite,
-    timeline: Timeline,
-    clock: VirtualClock,
-    secrets: Sequence[str] = (),
-    epoch: float = EPOCH,
-    policy: Mapping[str, Any] | None = None,
-    records: bool = True,
-    machine: Machine | None = None,
-) -> SimulatedRun:
-    """Run ``sequence`` on a blank machine, from its first power-on to its power-off or stall.
+@dataclass(frozen=True)
+class Occupant:
+    """What is said of a machine besides its hardware. ``answers``: what is typed at its keyboard
+    (``lab.client.answers``); ``doubles``: those behind the policy's; ``machine``: its state where it is not
+    blank; ``records`` false: the sequence's log is not made, which is most of the work."""
 
-    On another ``machine`` (``installed_machine``) its client starts the sequence, in the full OS.
-
-    ``timeline`` must use ``clock``. ``variables`` and ``secrets`` are those of the policy; ``policy`` has its
-    sections for software (docs/architecture.md). Without ``records`` the sequence's log is not made, which is
-    most of the work; the same call with them makes it.
-    Never raises for what the sequence or the machine does; an unanswered command, a refused policy and a
-    stall are in the result's ``fault``.
-    """
-    model = ModelSite(site, contents, machine=spec.name, timeline=timeline, clock=clock)
-    return World(
-        sequence, spec, variables, secrets, doubles, model, timeline, clock, epoch, policy or {}, records,
-        machine,
-    ).run()  # fmt: skip
+    answers: Mapping[str, Any] = field(default_factory=lambda: {"f12": True})
+    doubles: Sequence[Double] = ()
+    epoch: float = EPOCH
+    records: bool = True
+    machine: Machine | None = None
 
 
 class _LeftAlone(Exception):
@@ -89,46 +73,31 @@ class _LeftAlone(Exception):
 
 
 class World:
-    """One modelled machine and its site."""
+    """One modelled machine on its site."""
 
     def __init__(
-        self,
-        sequence: TaskSequence,
-        spec: MachineSpec,
-        variables: Mapping[str, str],
-        secrets: Sequence[str],
-        doubles: Sequence[Double],
-        site: ModelSite,
-        timeline: Timeline,
-        clock: VirtualClock,
-        epoch: float,
-        policy: Mapping[str, Any],
-        records: bool = True,
-        machine: Machine | None = None,
+        self, spec: MachineSpec, site: ModelSite, timeline: Timeline, clock: VirtualClock, occupant: Occupant
     ) -> None:
-        self._sequence = sequence
         self._spec = spec
-        self._variables = dict(variables)
-        self._secrets = tuple(secrets)
-        self._doubles = doubles
         self._site = site
-        self._timeline = timeline
         self._clock = clock
-        self._epoch = epoch
-        self._policy = policy
-        self._records = records
-        self._begun = self._started = clock.now()
+        self._occupant = occupant
+        self._tell = Teller(spec, timeline, clock)
+        self._begun = clock.now()
         self._starts = 0
         self._announced = True
-        self._machine = machine or Machine.blank(spec)
+        self._sequence_began = False
+        self._policy: Mapping[str, Any] = {}
+        self._machine = occupant.machine or Machine.blank(spec)
         self._left = Left()
 
     def run(self) -> SimulatedRun:
-        """The machine's life. See ``simulate``."""
+        """The machine's life, from power-on to power-off or stall. Never raises for what the sequence or the
+        machine does; what broke is in the result's ``fault``."""
         fault: LabError | None = None
         try:
-            self._say("lab", "phase", phase="off", name="off")
-            self._say("hypervisor", "started", phase="firmware")
+            self._tell.say("lab", "phase", phase="off", name="off")
+            self._tell.say("hypervisor", "started", phase="firmware")
             while self._start_once():
                 self._clock.pause(SECONDS["down"])
                 self._reset()
@@ -136,7 +105,7 @@ class World:
             self._unfinished(str(left))
         except LabError as error:
             fault = error
-        self._say("hypervisor", "stopped", phase="off")
+        self._tell.say("hypervisor", "stopped", phase="off")
         return SimulatedRun(
             final_state=final_state(self._machine.disks),
             finished=self._left.finished,
@@ -148,6 +117,7 @@ class World:
             starts=self._starts,
             fault=fault,
             unfinished=self._left.unfinished,
+            not_started=self._left.not_started,
         )
 
     def _start_once(self) -> bool:
@@ -158,41 +128,33 @@ class World:
                 f"'{self._spec.name}' was started {MAX_STARTS} times without an end of the sequence",
                 hint="look for a restart that is asked for again after each start",
             )
-        self._started = self._clock.now()
+        self._tell.started = self._clock.now()
+        self._site.start = f"start-{self._starts}"
         self._machine.power_cycle()
         self._clock.pause(SECONDS["firmware"])
-        match self._machine.start():
-            case "pxe":
-                self._boot_from_network()
-                return self._labpe()
-            case "staged":
-                self._clock.pause(SECONDS["kernel"])
-                return self._labpe()
-            case "disk":
+        refused: NoBoot | None = None
+        for what in self._machine.starts():
+            if what == "disk":
                 return self._deployed_system()
-            case _:
-                raise LabFault(
-                    f"machine '{self._spec.name}' found nothing to boot from",
-                    hint="no boot device answers: the network card has no PXE, or no disk holds a loader",
-                )
+            if what == "staged":
+                self._clock.pause(KERNEL)
+                return self._labpe()
+            refused = self._firmware().boot()
+            if refused is None:
+                return self._labpe()
+            if refused.halts:
+                break
+        if refused is None:
+            raise LabFault(
+                f"machine '{self._spec.name}' found nothing to boot from",
+                hint="no boot device answers: the network card has no PXE, or no disk holds a loader",
+            )
+        self._nothing_runs(refused.reason)
+        return False
 
-    def _boot_from_network(self) -> None:
-        """DHCP, iPXE's script by TFTP and the boot image by HTTP; natively, all of it by TFTP."""
-        site, mac, firmware = self._site.site, self._mac, self._spec.firmware
-        native = self._spec.nics[0].native
-        files = self._site.native_boot_files(firmware) if native else [(site.script, SECONDS["tftp"])]
-        self._say("dhcp", "discover", phase="dhcp", mac=mac, vendor_class="PXEClient")
-        self._clock.pause(SECONDS["dhcp"])
-        for kind in ("offer", "request", "ack"):
-            self._say("dhcp", kind, mac=mac, address=site.client)
-        self._say("dhcp", "boot-file", mac=mac, file=files[0][0])
-        for file, seconds in files:
-            self._clock.pause(seconds)
-            self._say("tftp", "sent", phase="boot-file", file=file, address=site.client)
-        if not native and not self._site.boot_file(firmware):
-            raise self._stall("the transfer of the boot file to go on", "the boot image is not there")
-        self._phase("pe-kernel")
-        self._clock.pause(SECONDS["kernel"])
+    def _firmware(self) -> Firmware:
+        pressed = bool(self._occupant.answers.get("f12", True))
+        return Firmware(self._spec, self._site, self._tell, self._clock, presses_f12=pressed)
 
     # LabPE
 
@@ -200,31 +162,60 @@ class World:
         machine = self._machine
         machine.in_winpe = True
         machine.give_letters()
-        self._hello("pe")
+        self._tell.hello("pe")
         saved = self._saved()
         pending = Effect.from_json(saved["pending"]) if saved else None
         if saved and isinstance(pending, Restart) and pending.target == "WinPE":
-            return self._go(saved)
+            return self._resume(saved)
         # Any other start of the PE is a new deployment: the state on the disk is not its own.
         machine.launch_mode = "PXE"
         return self._deploy()
 
     def _deploy(self) -> bool:
-        """Policy, and the sequence from its beginning."""
-        self._say("agent", "phase", phase="policy", name="policy")
-        status = self._site.policy(self._mac, 16_384)
-        if status != 200:
-            raise self._lab_error(LabFault(f"the site answered {status} for the policy of {self._mac}"))
-        decision = self._site.decide(self._mac, f"start-{self._starts}")
-        self._policy = {**self._policy, "attempt": decision.attempt}
-        if decision.offered:
-            return self._go(None)
-        self._bootstrap_says(LOG_BEFORE_DISK, NO_TASK_SEQUENCES)
-        self._emit("no-deployment", {"reason": decision.reason})
-        self._unfinished(decision.reason)
-        self._emit("bye", {})
-        self._clock.pause(SECONDS["down"])
-        return False
+        """The client's start, and the sequence from its beginning."""
+        log = ModelLog(self._machine, LOG_BEFORE_DISK)
+
+        def say(said: dict[str, Any]) -> None:
+            self._tell.emit("record", record(log, said, self._wall()))
+
+        self._tell.announce("policy")
+        try:
+            result = begin(self._site, self._ask, self._tell.emit, say)
+        except LabFault as fault:
+            raise self._tell.lab_error(fault) from fault
+        finally:
+            self._left.log += log.text
+        if isinstance(result, Nothing):
+            self._tell.emit("no-deployment", {"reason": result.reason, "code": result.code})
+            self._nothing_runs(result.reason)
+            self._tell.emit("bye", {})
+            self._clock.pause(SECONDS["down"])
+            return False
+        return self._begin(result.policy, result.variables, result.secrets)
+
+    def _ask(self, page: Page) -> str:
+        """Show a page of the wizard; what is typed. Raises LabFault where the scenario does not say it."""
+        shown = page.to_json()
+        self._tell.emit("wizard", shown)
+        answer = typed(shown, self._occupant.answers, machine=self._spec.name)
+        said = {"text": answer} if page.kind == "choose" else {"name": page.name}  # never its value
+        self._tell.say("lab", "typed", page=page.kind, **said)
+        self._clock.pause(_READS + _TYPES * len(answer))
+        return answer
+
+    def _deploy_to_client(self) -> bool:
+        """The same where the client of an installed system got the deployment."""
+        self._tell.announce("policy")
+        offered = self._site.assignments().get("assignments") or [{"deployment": ""}]
+        policy = self._site.policy(offered[0]["deployment"])
+        if policy is None:
+            raise self._tell.lab_error(LabFault(f"the site has no policy for '{self._spec.name}'"))
+        return self._begin(policy, policy["variables"], policy["secrets"])
+
+    def _begin(self, policy: Mapping[str, Any], variables: Mapping[str, str], secrets: Sequence[str]) -> bool:
+        self._policy = policy
+        self._sequence_began = True
+        return self._go(None, lambda loop: loop.start(variables, secrets))
 
     # the deployed system
 
@@ -234,10 +225,10 @@ class World:
         self._clock.pause(SECONDS["loader"])
         volume = machine.windows()
         if volume is None or windows.SYSTEM_ROOT not in volume.files:
-            raise self._stall("the system on the disk to start", "no volume holds Windows")
+            raise self._tell.stall("the system on the disk to start", "no volume holds Windows")
         machine.in_winpe = False
         machine.give_letters()
-        self._clock.pause(SECONDS["kernel"])
+        self._clock.pause(KERNEL)
         first = windows.first_start(volume, generated_name(self._spec.serial_number, self._spec.uuid))
         client = windows.client_hook(volume)
         if client is None:
@@ -247,38 +238,46 @@ class World:
             if not first:  # Setup runs SetupComplete.cmd once (documented)
                 raise _LeftAlone("no task sequence is going on; the system stays up")
             raise LabFault(f"the client hook names C:\\{client}, which holds no client.zip")
-        self._hello("os")
+        self._tell.hello("os")
         saved = self._saved()
         if saved is None and machine.launch_mode == "SMS" and self._starts == 1:
-            return self._deploy()  # its client got the deployment
+            return self._deploy_to_client()
         if saved is None:
             self._no_environment()
             return False
-        return self._go(saved)
+        return self._resume(saved)
 
     def _no_environment(self) -> None:
-        self._bootstrap_says("C:\\Windows\\CCM\\Logs", "Task Sequence environment not found")
+        log = ModelLog(self._machine, _LOG_IN_OS)
+        data = {
+            "component": "TSMBootstrap", "message": "Task Sequence environment not found", "type": 3,
+            "file": "tsmbootstrap.cpp",
+        }  # fmt: skip
+        self._tell.emit("record", record(log, data, self._wall()))
+        self._left.log += log.text
         self._left.finished = Finished("failed", NO_ENVIRONMENT)
         ended = {"result": "failed", "code": NO_ENVIRONMENT, "failed_step": "", "step_code": 0}
-        self._emit("sequence-finished", ended)
+        self._tell.emit("sequence-finished", ended)
         self._ended()
 
-    def _bootstrap_says(self, folder: str, text: str) -> None:
-        """An error of TSMBootstrap, before there is a sequence."""
-        log = ModelLog(self._machine, folder)
-        data = {"component": "TSMBootstrap", "message": text, "type": 3, "file": "tsmbootstrap.cpp"}
-        self._emit("record", record(log, data, self._wall()))
-        self._left.log += log.text
+    def _nothing_runs(self, reason: str) -> None:
+        """No sequence runs on this start; one of an earlier start came to no end."""
+        if self._sequence_began:
+            self._unfinished(reason)
+            return
+        self._left.not_started = reason
+        self._tell.say("lab", "not-started", reason=reason)
 
     def _unfinished(self, reason: str) -> None:
         self._left.unfinished = reason
-        self._say("lab", "unfinished", reason=reason)
+        self._tell.say("lab", "unfinished", reason=reason)
 
     def _reset(self) -> None:
         announced = self._announced
-        self._say("hypervisor", "reset", phase="disk-boot" if announced else "firmware", expected=announced)
+        phase = "disk-boot" if announced else "firmware"
+        self._tell.say("hypervisor", "reset", phase=phase, expected=announced)
         if not announced:
-            self._say("lab", "unexpected-reset", phase_before="restart")
+            self._tell.say("lab", "unexpected-reset", phase_before="restart")
 
     # the sequence
 
@@ -286,34 +285,44 @@ class World:
         folder = self._machine.data_path()
         return ModelStore(self._machine, folder).load() if folder else None
 
-    def _go(self, saved: dict[str, Any] | None) -> bool:
+    def _resume(self, saved: Mapping[str, Any]) -> bool:
+        return self._go(saved, lambda loop: loop.resume(saved))
+
+    def _go(self, saved: Mapping[str, Any] | None, run: Callable[[Loop], Finished | Restarting]) -> bool:
         """Start or resume the sequence; whether the machine restarts. Raises LabFault."""
-        machine = self._machine
+        machine, policy = self._machine, self._policy
         place = Place()
+        sequence = codec.from_json(policy["sequence"])
         log = ModelLog(machine, LOG_BEFORE_DISK if machine.in_winpe else "")
         store = ModelStore(machine, machine.data_path() if saved else "")
-        performer = ModelPerformer(
-            Bench(
-                machine, self._site, self._clock, self._name, self._announce, self._wall,
-                doubles=self._doubles, place=place, policy=self._policy,
-            )
+        doubles = [*map(Double.from_json, policy.get("doubles", ())), *self._occupant.doubles]
+        bench = Bench(
+            machine, self._site, self._clock, self._name, self._tell.announce, self._wall,
+            doubles=doubles, place=place, policy=policy,
         )  # fmt: skip
-        self._announce("step")
-        ports = (performer, store, self._emit, self._clock, f"start-{self._starts}")
+        reporting = Reporting(sequence, self._site.status, lambda: loop.keeps_quiet, self._wall)
+        performer = Announced(ModelPerformer(bench), reporting.deliver)
+
+        def emit(kind: str, data: dict[str, Any]) -> None:
+            self._tell.emit(kind, data)
+            reporting.take(kind, data)
+
+        self._tell.announce("step")
+        ports = (performer, store, emit, self._clock, self._site.start)
         named: dict[str, Any] = {
-            "log": log, "wall": self._wall, "how": "modelled", "place": place, "records": self._records,
+            "log": log, "wall": self._wall, "how": "modelled", "place": place,
+            "records": self._occupant.records,
         }  # fmt: skip
-        loop = (
-            Loop(self._sequence, *ports, **named) if saved is None else Loop.of_saved(saved, *ports, **named)
-        )
+        loop = Loop(sequence, *ports, **named) if saved is None else Loop.of_saved(saved, *ports, **named)
         try:
-            result = loop.start(self._variables, self._secrets) if saved is None else loop.resume(saved)
+            result = run(loop)
         except LabFault as fault:
-            raise self._lab_error(fault) from fault
+            raise self._tell.lab_error(fault) from fault
         finally:
             self._left.counts = loop.counts
             self._left.variables = loop.public_variables()
             self._left.log += log.text
+        reporting.deliver()
         if isinstance(result, Restarting):
             self._announced = result.announced
             return True
@@ -323,75 +332,14 @@ class World:
 
     def _ended(self) -> None:
         finished = self._left.finished
-        self._announce("finished" if finished and finished.result == "success" else "failed")
-        self._emit("variables", dict(self._left.variables))
-        self._emit("bye", {})
+        self._tell.announce("finished" if finished and finished.result == "success" else "failed")
+        self._tell.emit("variables", dict(self._left.variables))
+        self._tell.emit("bye", {})
         self._clock.pause(SECONDS["down"])
-
-    # what is said
-
-    @property
-    def _mac(self) -> str:
-        return self._spec.nics[0].mac.lower() if self._spec.nics else ""
 
     def _name(self) -> str:
         digits = self._spec.uuid.replace("-", "")[-7:].upper()
-        return self._site.site.machine_name or f"MININT-{digits or '0000000'}"
+        return self._policy.get("machine_name") or f"MININT-{digits or '0000000'}"
 
     def _wall(self) -> float:
-        return self._epoch + self._clock.now() - self._begun
-
-    def _hello(self, phase: str) -> None:
-        self._clock.pause(SECONDS["agent"])
-        self._say(
-            "agent", "hello", phase=f"{phase}-hello",
-            data={"phase": phase, "mac": self._mac, "uuid": self._spec.uuid.lower(), "agent": "modelled",
-                  "memory": self._spec.memory},
-        )  # fmt: skip
-
-    def _announce(self, name: str) -> None:
-        self._say("agent", "phase", phase=name, name=name)
-
-    def _phase(self, name: str) -> None:
-        self._say("lab", "phase", phase=name, name=name)
-
-    def _emit(self, kind: str, data: dict[str, Any]) -> None:
-        """What the loop tells the host, as it stands on a real run's timeline."""
-        source = "smsts" if kind == "record" else "agent" if kind in _AGENT else "engine"
-        phase = None
-        if kind == "instruction":
-            phase = "step"
-        elif kind == "restart":
-            phase = "restart"
-        elif kind == "sequence-finished":
-            phase = "finished" if data["result"] == "success" else "failed"
-        self._say(source, kind, phase=phase, data=data)
-
-    def _say(
-        self,
-        source: str,
-        kind: str,
-        *,
-        phase: str | None = None,
-        data: dict[str, Any] | None = None,
-        **more: Any,
-    ) -> None:
-        machine, timeline = self._spec.name, self._timeline
-        up = round(self._clock.now() - self._started, 3) if source in _GUEST else None
-        if phase is not None and phase == timeline.phase(machine):
-            phase = None
-        timeline.append(source, kind, machine=machine, phase=phase, source_time=up, details=data or more)
-
-    def _lab_error(self, fault: LabFault) -> LabFault:
-        self._emit("lab-error", {"message": fault.message, "hint": fault.hint})
-        self._emit("bye", {})
-        return fault
-
-    def _stall(self, waited_for: str, last_seen: str) -> PhaseTimeout:
-        """Let the limit pass and say what did not come."""
-        self._clock.pause(STALL)
-        phase = self._timeline.phase(self._spec.name)
-        self._say("lab", "stalled", limit=STALL, signal=waited_for, last=last_seen)
-        return PhaseTimeout(
-            f"{waited_for} (machine '{self._spec.name}', phase {phase})", seconds=STALL, last_seen=last_seen
-        )
+        return self._occupant.epoch + self._clock.now() - self._begun

@@ -134,6 +134,7 @@ class ManagementPoint:
         self._address = address
         self._store = store
         self._tell = tell
+        self._booted: dict[str, int] = {}
 
     def pxe(self, request: PxeRequest, start: str) -> PxeDecision:
         """Decide about a start from the network; asked again within the same start, the answer is the same.
@@ -148,6 +149,7 @@ class ManagementPoint:
         if decision.mandatory:
             self._store.offer(key, decision.deployment, start)
         self._store.decided(mac, start, decision.to_json())
+        self._booted[mac] = self._booted.get(mac, 0) + (decision.action == "boot")
         asked = {"mac": mac, "uuid": request.uuid.casefold(), "client_system": request.client_system}
         self._tell("pxe", {**asked, "cpu": request.cpu, "start": start, **decision.to_json()})
         return decision
@@ -226,6 +228,7 @@ class ManagementPoint:
             "deployment": {"id": found.id, "purpose": found.purpose, "download": found.download},
             "boot_image": sequence.boot_image,
             "machine_name": device.name if device else "",
+            "attempt": max(1, self._booted.get(mac.casefold(), 1)),
         }
 
     def locate(self, mac: str, package: str) -> Json:

@@ -10,6 +10,7 @@ import pytest
 
 import lab.cli
 from lab.errors import LabFault
+from lab.run.siteplan import site_objects
 
 SAMPLE = "bare-metal.xml"
 
@@ -23,19 +24,21 @@ def scenario(folder: Path, more: str) -> Path:
 
 
 def planned(path: Path, monkeypatch: pytest.MonkeyPatch, form: str = "text") -> str:
-    def make_plan(loaded: Any, *_: object) -> Any:
+    def make_plan(loaded: Any, settings: Any, folder: Any, sequences: Any, say: Any) -> Any:
+        (only,) = loaded.machines
         machine = {
             "spec": {
                 "name": "PC-1",
+                "uuid": only.uuid,
                 "firmware": "uefi",
                 "memory": 768,
                 "vcpus": 1,
                 "disks": [],
-                "nics": [{"mac": "m"}],
+                "nics": [{"mac": only.mac}],
             },
-            "policy": {"variables": dict(loaded.scenario.values)},
         }
-        return SimpleNamespace(to_json=lambda: {"machines": [machine], "content": {}})
+        site = site_objects(loaded, sequences).to_json()
+        return SimpleNamespace(to_json=lambda: {"machines": [machine], "content": {}, "site": site})
 
     monkeypatch.setattr(lab.cli, "make_plan", make_plan)
     with lab.cli.OUT.capture() as shown:

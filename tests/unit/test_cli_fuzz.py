@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from lab.cli import guarded, osdlab
 from lab.errors import InputError
-from lab.run.prepare import identity
+from lab.scenario.machines import identity
 from lab.scenario.schema import Template, machine_spec
 from lab.sequence.model import TaskSequence
 from lab.sequence.xmlbuild import document_of

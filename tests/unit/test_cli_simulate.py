@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from lab.cli import guarded, osdlab
-from lab.run.prepare import identity
+from lab.scenario.machines import identity
 from lab.scenario.schema import Template, machine_spec
 from lab.sequence import xmlwrite
 from lab.sequence.model import Group, Step, TaskSequence

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Literal
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -85,6 +86,7 @@ def test_text_cannot_break_out_of_the_document() -> None:
     ("change", "reason"),
     [
         ({"architecture": "aarch64"}, "architecture 'aarch64'"),
+        ({"architecture": "i686"}, "a 32-bit processor needs BIOS firmware"),
         ({"firmware": "bios", "secure_boot": True}, "Secure Boot needs UEFI"),
         ({"disks": (DiskSpec(512),) * 7}, "7 disks; at most 6"),
         ({"nics": (NicSpec("52:54:00:00:00:01"),) * 9}, "9 network cards"),
@@ -94,3 +96,11 @@ def test_text_cannot_break_out_of_the_document() -> None:
 def test_what_cannot_be_made_is_refused_by_name(change: dict[str, object], reason: str) -> None:
     with pytest.raises(HypervisorError, match=f"'PC-1'.*{reason}"):
         domain_xml(replace(SPEC, **change), PATHS)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("accelerator", ["tcg", "kvm"])
+def test_a_32_bit_machine_has_a_processor_without_the_long_mode(accelerator: Literal["tcg", "kvm"]) -> None:
+    spec = replace(BIOS, architecture="i686", accelerator=accelerator)
+    domain = ET.fromstring(domain_xml(spec, BIOS_PATHS))
+    assert domain.findtext("cpu/model") == "pentium3"
+    assert domain.find("cpu").get("mode") == "custom"  # type: ignore[union-attr]

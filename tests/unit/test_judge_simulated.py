@@ -21,8 +21,8 @@ from lab.sequence.xmlformat import read_sequence
 from lab.simulation.alone import simulate_alone
 from lab.simulation.disks import Blob
 from lab.simulation.reference import reference_image
-from lab.simulation.site import SimContent, SimSite
-from lab.simulation.world import simulate
+from lab.simulation.run import simulate
+from lab.simulation.site import SimContent
 from lab.timeline import Timeline
 from lab.yamlio import Place, parse_document
 from tests.unit.sequence_world import command, reboot
@@ -52,7 +52,6 @@ def found() -> Evidence:
             "LAB00002": _package("labpe-x64.efi", 45_000_000),
             "LAB00003": _package("client.zip", 100_000),
         },
-        site=SimSite(machine_name="PC-1", boot_image="LAB00002", client_package="LAB00003"),
         timeline=timeline,
         clock=clock,
     )  # fmt: skip

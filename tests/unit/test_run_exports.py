@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from lab.errors import InputError
-from lab.run.prepare import policy, read_checked_sequence
+from lab.run.prepare import read_checked_sequence
+from lab.run.siteplan import policy_base
 from lab.scenario.loader import LoadedScenario, load_scenarios
 from lab.sequence.effects import RunCommand
 from lab.sequence.nested import SUBSEQUENCE, children_of, expand, found_in
@@ -172,7 +173,7 @@ def test_everything_that_the_export_holds_is_used(tmp_path: Path) -> None:
     assert {str(path) for path in loaded.packages.values()} >= {
         str(tmp_path / "My_files" / name) for name in ("LAB00050", "App files")
     }
-    told = policy(loaded, sequence, {}, client="", boot_image="")
+    told = policy_base(loaded, sequence)
     assert told["packages"]["LAB00050"]["programs"]["Quiet"] == {
         "command": "tool.exe /q", "working_directory": "", "timeout": 300, "install_without_deployment": True,
     }  # fmt: skip
@@ -195,7 +196,7 @@ def test_what_the_scenario_says_beats_the_export(tmp_path: Path) -> None:
     sequence = read_checked_sequence(loaded)
     assert [step.name for step in sequence.steps()] == ["Application"]
     assert "LAB00050" not in loaded.packages
-    told = policy(loaded, sequence, {}, client="", boot_image="")
+    told = policy_base(loaded, sequence)
     assert told["packages"]["LAB00050"]["programs"]["Quiet"]["command"] == "other.exe"
 
 

@@ -14,10 +14,12 @@ from lab.hypervisor.protocol import DiskSpec, MachineSpec, NicSpec
 from lab.run.folder import make_folder, run_name
 from lab.run.messages import as_error, error_message
 from lab.run.plan import MachinePlan, RunPlan
-from lab.run.prepare import check_content, identity, read_checked_sequence
+from lab.run.prepare import check_content, read_checked_sequence
 from lab.scenario.loader import load_scenarios
+from lab.scenario.machines import identity
 from lab.sequence.model import Reference, TaskSequence
 from lab.settings import Settings
+from lab.site.model import SiteObjects
 
 
 def test_a_plan_is_the_same_after_its_journey() -> None:
@@ -25,11 +27,14 @@ def test_a_plan_is_the_same_after_its_journey() -> None:
         name="PC-1", uuid="u", firmware="uefi", memory=768, disks=(DiskSpec(20 << 30, "sata"),),
         nics=(NicSpec("52:54:00:00:00:01", tap="tap0"),), boot_order=("network", "disk"),
     )  # fmt: skip
-    machine = MachinePlan(spec, "10.77.0.10", {"a": [1]}, Questions(("C:\\x",), ("HKLM\\SYSTEM",)))
+    machine = MachinePlan(spec, "10.77.0.10", {"a": [1]}, Questions(("C:\\x",), ("HKLM\\SYSTEM",)),
+                          {"f12": True, "choose": None, "variables": {}})  # fmt: skip
     plan = RunPlan(
         name="n", folder=Path("/r"), cache=Path("/c"), project=Path("/p"), machines=(machine,),
-        content={"LAB00001": {"a.wim": "/c/a.wim"}}, boot_files={"x.efi": "/c/x.efi"}, boot_script="#!ipxe\n",
-        pxelinux="DEFAULT labpe\n",
+        content={"LAB00001": {"a.wim": "/c/a.wim"}}, boot_files={"x.efi": "/c/x.efi"},
+        site=json.loads(json.dumps(SiteObjects("LAB").to_json())), policies={"LAB00100": {"doubles": []}},
+        contents={"LAB00001": [{"name": "a.wim", "size": 1, "sha256": "0"}]},
+        boot_images={"LAB00002": {"uefi": "x.efi", "bios": ["k", "i"]}}, scripts={"prompt": "#!ipxe"},
         limits={"dhcp": 3.0}, patience=2.0,
     )  # fmt: skip
     line = plan.to_line()

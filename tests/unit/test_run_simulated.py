@@ -11,7 +11,7 @@ import yaml
 from lab.errors import LabFault, PhaseTimeout
 from lab.pe.boot import bios_configuration
 from lab.pe.recipe import read_recipe
-from lab.run.prepare import read_checked_sequence
+from lab.run.prepare import read_checked_sequences
 from lab.run.simulated import _artifacts, rehearse, simulate_into
 from lab.scenario.loader import load_scenarios
 from lab.settings import Settings
@@ -23,7 +23,7 @@ def fault_of(tmp_path: Path, more: str) -> object:
     path.write_text(f"{text}doubles: [{{command: '*', takes: 1m}}]\n{more}")
     (loaded,) = load_scenarios([path])
     settings = Settings(tmp_path, tmp_path / "cache", tmp_path)
-    return simulate_into(tmp_path, loaded, read_checked_sequence(loaded), settings, lambda event: None)
+    return simulate_into(tmp_path, loaded, read_checked_sequences(loaded), settings, lambda event: None)
 
 
 def test_the_limit_of_a_run_holds_in_the_simulator_too(tmp_path: Path) -> None:
@@ -40,7 +40,7 @@ def rehearsed(tmp_path: Path, doubles: str) -> LabFault | None:
     path.write_text(text + doubles)
     (loaded,) = load_scenarios([path])
     settings = Settings(tmp_path, tmp_path / "cache", tmp_path)
-    return rehearse(loaded, read_checked_sequence(loaded), settings)
+    return rehearse(loaded, read_checked_sequences(loaded), settings)
 
 
 def test_a_rehearsal_offers_all_missing_doubles_at_once_and_they_can_be_pasted(tmp_path: Path) -> None:

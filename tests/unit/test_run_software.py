@@ -11,16 +11,16 @@ from lab.clock import VirtualClock
 from lab.errors import InputError, LabFault
 from lab.guest.doubles import Double
 from lab.hypervisor.protocol import DiskSpec, MachineSpec, NicSpec
-from lab.run.prepare import check_content, policy, read_checked_sequence
+from lab.run.prepare import check_content, read_checked_sequence, read_checked_sequences
 from lab.run.simulated import rehearse
+from lab.run.siteplan import policy_base
 from lab.scenario.loader import LoadedScenario, load_scenarios
 from lab.sequence.doubled import double_steps
 from lab.sequence.nested import children_of
 from lab.sequence.steptypes import STEP_TYPES
 from lab.sequence.xmlformat import read_sequence
 from lab.settings import Settings
-from lab.simulation.site import SimSite
-from lab.simulation.world import simulate
+from lab.simulation.run import simulate
 from lab.timeline import Timeline
 from tests.unit.test_sequence_xml import FIELD
 
@@ -109,18 +109,18 @@ def test_an_unknown_type_is_refused_with_its_place_and_its_double(tmp_path: Path
     assert "s.xml:1:26" in unknown and "'Vendor_Thing'" in unknown and 'step: "Flash"' in unknown
     settings = Settings(tmp_path, tmp_path / "cache", tmp_path)
     answered = load(tmp_path, VENDOR, "doubles: [{step: Flash, exit: 0}]")
-    assert rehearse(answered, read_checked_sequence(answered), settings) is None
+    assert rehearse(answered, read_checked_sequences(answered), settings) is None
 
 
 def test_a_rehearsal_offers_the_double_of_a_script(tmp_path: Path) -> None:
     settings = Settings(tmp_path, tmp_path / "cache", tmp_path)
     loaded = load(tmp_path, SCRIPT)
-    fault = rehearse(loaded, read_checked_sequence(loaded), settings)
+    fault = rehearse(loaded, read_checked_sequences(loaded), settings)
     assert fault is not None and '- script: "Look.ps1"' in fault.hint
     answered = load(tmp_path, SCRIPT, "doubles: [{script: Look.ps1}]")
-    assert rehearse(answered, read_checked_sequence(answered), settings) is None
+    assert rehearse(answered, read_checked_sequences(answered), settings) is None
     no_powershell = load(tmp_path, SCRIPT, "pe_components: []")
-    assert rehearse(no_powershell, read_checked_sequence(no_powershell), settings) is None
+    assert rehearse(no_powershell, read_checked_sequences(no_powershell), settings) is None
 
 
 def test_the_policy_has_the_software_of_the_scenario(tmp_path: Path) -> None:
@@ -132,7 +132,7 @@ children: {LAB00020: missing}
 pe_components: []
 """
     loaded = load(tmp_path, '<sequence version="3.10"/>', more)
-    told = policy(loaded, read_checked_sequence(loaded), {}, client="", boot_image="")
+    told = policy_base(loaded, read_checked_sequence(loaded))
     assert told["packages"]["LAB00005"]["programs"]["Install"]["command"] == "a.exe"
     assert told["applications"]["Editor"] == told["applications"]["ScopeId_1/Application_1"]
     assert told["applications"]["Editor"]["detection"] == [{"file": "C:\\e.exe", "version": "1.2"}]
@@ -174,7 +174,7 @@ def test_real_exports_come_to_an_end_when_everything_is_answered() -> None:
         unknown = sorted({item.type for item in found.steps()} - STEP_TYPES.keys())
         clock = VirtualClock()
         run = simulate(
-            double_steps(found, [*names, *unknown]), SPEC, variables={}, contents={}, site=SimSite("PC-1"),
+            double_steps(found, [*names, *unknown]), SPEC, variables={}, contents={},
             doubles=[Double(command="*"), Double(script="*"), Double(step="*")],
             timeline=Timeline(clock), clock=clock, policy={"settings": {"pe_components": ["PowerShell"]}},
         )  # fmt: skip

@@ -221,7 +221,7 @@ def test_each_expectation_has_its_place_and_asks_the_disk_its_questions(house: P
         True,
     ]
     assert len([i for i in loaded.expectations if isinstance(i, FileExpected)]) == 3
-    files, registry = loaded.questions()
+    files, registry = loaded.machines[0].questions()
     assert files == ("C:\\a.txt", "EFI:\\x.efi", "C:\\Windows\\x.efi")
     assert registry == ("HKEY_LOCAL_MACHINE\\SYSTEM\\Setup",)
 

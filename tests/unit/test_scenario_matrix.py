@@ -10,8 +10,8 @@ import pytest
 from lab.errors import InputError
 from lab.judge.record import build_record, write_record
 from lab.report.allure_results import newest_runs, write_run
-from lab.run.prepare import identity
 from lab.scenario.loader import LoadedScenario, load_scenarios
+from lab.scenario.machines import identity
 from lab.scenario.matrix import file_schema
 
 TEMPLATE = "firmware: {}\nmemory: 768 MiB\ndisks: [{{size: 20 GiB}}]\n"
@@ -102,5 +102,6 @@ def test_what_is_wrong_in_a_matrix_is_told_once_at_its_place(house: Path, text: 
 
 def test_the_schema_for_editors_lets_a_matrix_stand_for_machine_and_sequence() -> None:
     schema = file_schema()
-    assert set(schema["required"]) == {"scenario", "expect"}
+    assert set(schema["required"]) == {"scenario"}
+    assert schema["anyOf"] == [{"required": ["expect"]}, {"required": ["machines"]}]
     assert set(schema["properties"]["matrix"]["properties"]) == {"machine", "sequence"}

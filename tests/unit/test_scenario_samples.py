@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from lab.run.software import complete
-from lab.scenario.loader import check_steps, load_scenarios, templates_folder
+from lab.scenario.finding import templates_folder
+from lab.scenario.loader import check_steps, load_scenarios
 from lab.scenario.schema import Double, Scenario, Template
 from lab.sequence.xmlformat import read_sequence
 from lab.yamlio import Model, load_model, parse

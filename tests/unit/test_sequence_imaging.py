@@ -18,9 +18,10 @@ from lab.sequence.effects_imaging import CaptureImage, Intent
 from lab.sequence.model import Step, StepVariable, TaskSequence
 from lab.sequence.steptypes import STEP_TYPES
 from lab.sequence.xmlformat import read_sequence
+from lab.simulation.outcome import SimulatedRun
 from lab.simulation.reference import reference_image
-from lab.simulation.site import SimContent, SimFile, SimImage, SimSite
-from lab.simulation.world import SimulatedRun, simulate
+from lab.simulation.run import simulate
+from lab.simulation.site import SimContent, SimFile, SimImage
 from lab.timeline import Timeline
 
 SHARED = Path(__file__).parents[2] / ".." / "shared" / "field" / "sequences"
@@ -95,7 +96,7 @@ def run(
         variables={"_SMSTSBootImageID": "LAB00002", **variables},
         doubles=doubles,
         contents=CONTENTS,
-        site=SimSite("PC1", "LAB00002", "LAB00003", drivers=drivers),
+        policy={"drivers": drivers},
         timeline=timeline,
         clock=clock,
     )

@@ -33,10 +33,12 @@ from lab.sequence.effects import (
     StageBootImage,
     WriteFile,
 )
+from lab.sequence.model import TaskSequence
 from lab.simulation import imaging, software
 from lab.simulation.bench import Bench
 from lab.simulation.disks import Blob, final_state
 from lab.simulation.machine import Machine
+from lab.simulation.offered import offered
 from lab.simulation.performer import ModelPerformer
 from lab.simulation.site import ModelSite, SimContent, SimFile, SimImage, SimSite
 from lab.timeline import Timeline
@@ -59,8 +61,9 @@ CONTENTS = {
     "LAB00001": SimContent((WIM,)),
     "LAB00002": SimContent((SimFile("labpe-x64.efi", 9, "dd"),)),
     "LAB00004": SimContent((SimFile("a b.txt", 3, hashlib.sha256(b"abc").hexdigest(), b"abc"),)),
-    "LAB00005": SimContent((SimFile("x", 1, "ee"),), status=404),
-    "LAB00006": SimContent((SimFile("x", 1, "ee", damaged=True),)),
+    "LAB00005": SimContent((SimFile("x", 1, "ee"),), "missing"),
+    "LAB00006": SimContent((SimFile("x", 1, "ee"),), "damaged"),
+    "LAB00007": SimContent((SimFile("x", 1, "ee"),), "denied"),
 }
 
 
@@ -75,10 +78,18 @@ class World:
         self.clock = VirtualClock()
         self.timeline = Timeline(self.clock)
         self.machine = Machine.blank(spec)
-        self.site = ModelSite(SimSite(), CONTENTS, machine="PC-1", timeline=self.timeline, clock=self.clock)
+        point = offered(
+            TaskSequence("T"), spec, variables={}, secrets=(), contents=CONTENTS, policy={},
+            purpose="available", timeline=self.timeline, address="10.77.0.1",
+        )  # fmt: skip
+        self.site = ModelSite(
+            SimSite(), CONTENTS, point=point, machine="PC-1", mac=spec.nics[0].mac, uuid=spec.uuid,
+            timeline=self.timeline, clock=self.clock,
+        )  # fmt: skip
         bench = Bench(
             self.machine, self.site, self.clock, lambda: "PC-1", lambda name: None,
             doubles=doubles, place=Place(3, "A step"),
+            policy={"naa": {"user": "LAB\\naa", "password": "alone"}},
         )  # fmt: skip
         self.performer = ModelPerformer(bench)
 
@@ -142,6 +153,7 @@ def test_an_image_empties_the_volume_but_for_what_is_kept() -> None:
         ("LAB00004", 0, 200),
         ("LAB00005", 0x80070002, 404),
         ("LAB00006", 0x80091007, 200),
+        ("LAB00007", 0x80070005, 401),
         ("NONE", 0x80040102, 0),
     ],
 )
@@ -149,14 +161,16 @@ def test_content_that_is_there_missing_damaged_or_unknown(package: str, code: in
     world = World()
     outcome = world.do(DownloadContent(package, f"X:\\{package}"))
     assert (outcome.code, outcome.value["status"]) == (code, status)
-    assert len(world.site.requests) == (package != "NONE")
+    asked = [request["path"].split("/")[1] for request in world.site.requests]
+    assert asked == ["locations"] + ["content"] * (package != "NONE")
 
 
 def test_a_request_looks_like_one_of_the_real_service_and_is_not_repeated() -> None:
     world = World()
     world.do(DownloadContent("LAB00004", "X:\\p"))
     assert world.do(DownloadContent("LAB00004", "X:\\p")).ok
-    (event,) = [event for event in world.timeline.events if event.source == "http"]
+    first, event, again = [event for event in world.timeline.events if event.source == "http"]
+    assert {first.data["path"], again.data["path"]} == {"/locations/LAB00004"}
     data = event.data
     assert (data["method"], data["path"], data["status"], data["bytes"]) == (
         "GET", "/content/LAB00004/a%20b.txt", 200, 3,
@@ -209,13 +223,13 @@ def test_a_command_without_a_double_is_the_labs_fault_and_shows_no_secret() -> N
 
 def test_the_firmware_starts_the_disk_only_when_a_loader_is_there() -> None:
     world = World()
-    assert world.machine.start() == "pxe"
+    assert next(world.machine.starts()) == "pxe"
     world.do(PartitionDisk(0, "GPT", LAYOUT))
-    assert world.machine.start() == "pxe"
+    assert next(world.machine.starts()) == "pxe"
     world.with_windows()
-    assert world.machine.start() == "disk"
+    assert next(world.machine.starts()) == "disk"
     world.do(PartitionDisk(0, "GPT", LAYOUT))
-    assert world.machine.start() == "pxe"
+    assert next(world.machine.starts()) == "pxe"
 
 
 def test_a_staged_boot_image_is_started_once() -> None:
@@ -224,7 +238,7 @@ def test_a_staged_boot_image_is_started_once() -> None:
     assert world.do(StageBootImage("LAB00002", folder)).code == 0x80070002
     assert world.do(DownloadContent("LAB00002", folder)).ok
     assert world.do(StageBootImage("LAB00002", folder)).ok
-    assert [world.machine.start() for _ in range(2)] == ["staged", "disk"]
+    assert [next(world.machine.starts()) for _ in range(2)] == ["staged", "disk"]
 
 
 def test_what_the_simulator_cannot_know_is_the_labs_fault_and_no_result() -> None:
@@ -261,16 +275,17 @@ def test_a_bios_machine_starts_what_stands_on_its_active_partition() -> None:
     layout = (active, Partition(2, "Primary", 101 * MIB, 800 * MIB, "NTFS", "Windows", letter="C:"))
     world.do(PartitionDisk(0, "MBR", layout))
     assert world.do(GatherFacts()).value["uefi"] is False
-    assert world.machine.start() == "pxe"
+    assert next(world.machine.starts()) == "pxe"
     assert world.do(InstallBootFiles("C:")).code == 0x80070002
     assert world.do(DownloadContent("LAB00002", "C:\\_SMSTaskSequence\\WinPE")).ok
     assert world.do(StageBootImage("LAB00002", "C:\\_SMSTaskSequence\\WinPE")).ok
-    assert [world.machine.start() for _ in range(2)] == ["staged", "pxe"], "once, and nothing is deployed"
+    starts = [next(world.machine.starts()) for _ in range(2)]
+    assert starts == ["staged", "pxe"], "once, and nothing is deployed"
     for name in ("bootmgr", "bootmgr.img", "extlinux.conf"):
         world.do(WriteFile(f"C:\\Windows\\Boot\\PCAT\\{name}", name))
     assert world.do(InstallBootFiles("C:")).ok
     assert world.do(StageBootImage("LAB00002", "C:\\_SMSTaskSequence\\WinPE")).ok
-    assert [world.machine.start() for _ in range(3)] == ["staged", "disk", "disk"]
+    assert [next(world.machine.starts()) for _ in range(3)] == ["staged", "disk", "disk"]
     world.machine.power_cycle()
     world.machine.give_letters()
     assert [volume.partition for volume in world.machine.letters.values()] == [2]

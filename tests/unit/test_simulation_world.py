@@ -20,10 +20,13 @@ from lab.sequence.model import Group, Step, StepVariable, TaskSequence
 from lab.simulation import windows
 from lab.simulation.disks import Blob
 from lab.simulation.machine import LOADER_PLACES, Machine
+from lab.simulation.outcome import SimulatedRun
 from lab.simulation.ports import ModelStore
 from lab.simulation.reference import reference_image
-from lab.simulation.site import SimContent, SimFile, SimImage, SimSite
-from lab.simulation.world import SimulatedRun, World, simulate
+from lab.simulation.run import simulate
+from lab.simulation.site import SimContent, SimFile, SimImage
+from lab.simulation.world import World
+from lab.site.model import Purpose
 from lab.timeline import Event, Timeline
 
 GIB = 1 << 30
@@ -40,7 +43,6 @@ VARIABLES = {
     "_SMSTSBootImageID": "LAB00002",
     "_SMSTSClientPackageID": "LAB00003",
 }
-SITE = SimSite(machine_name="PC-1", boot_image="LAB00002", client_package="LAB00003")
 SPEC = MachineSpec(
     "PC-1", "a0000000-0000-0000-0000-0000000000b1", "uefi", 768, (DiskSpec(20 * GIB),),
     (NicSpec("52:54:00:aa:00:01"),),
@@ -96,7 +98,7 @@ class Run:
         *steps: Step | Group,
         doubles: tuple[Double, ...] = (DOUBLE,),
         contents: Mapping[str, SimContent] = CONTENTS,
-        site: SimSite = SITE,
+        purpose: Purpose = "available",
         spec: MachineSpec = SPEC,
     ) -> None:
         clock = VirtualClock()
@@ -104,7 +106,7 @@ class Run:
         self.timeline = Timeline(clock, wall=lambda: start + timedelta(seconds=clock.now()))
         self.run: SimulatedRun = simulate(
             TaskSequence("Test", package_id="LAB00010", children=steps), spec,
-            variables=VARIABLES, doubles=doubles, contents=contents, site=site,
+            variables=VARIABLES, doubles=doubles, contents=contents, purpose=purpose,
             timeline=self.timeline, clock=clock,
         )  # fmt: skip
 
@@ -122,7 +124,8 @@ class Run:
         return fingerprint(self.run.final_state, self.run.variables, self.run.requests)
 
     def paths(self) -> list[str]:
-        return [f"{request['status']} {request['path']}" for request in self.run.requests]
+        told = [request for request in self.run.requests if request["path"] != "/status"]
+        return [f"{request['status']} {request['path']}" for request in told]
 
 
 def with_image(image: SimImage) -> dict[str, SimContent]:
@@ -149,9 +152,13 @@ def test_a_bare_metal_deployment_succeeds_and_leaves_what_it_should() -> None:
     assert run.run.variables["Told"] == "yes"
     assert run.run.starts == 2
     assert run.paths() == [
+        "200 /pxe/ipxe",
         "200 /boot/labpe-x64.efi",
         "200 /policy/52:54:00:aa:00:01",
+        "200 /policy/52:54:00:aa:00:01/LAB20000",
+        "200 /locations/LAB00001",
         "200 /content/LAB00001/reference.wim",
+        "200 /locations/LAB00003",
         "200 /content/LAB00003/client.zip",
     ]
 
@@ -226,7 +233,8 @@ def test_a_restart_before_any_disk_is_formatted_fails_the_sequence(continues: bo
 
 
 def test_missing_content_fails_the_step_with_its_code() -> None:
-    run = Run(*BARE_METAL, contents={**CONTENTS, "LAB00001": replace(CONTENTS["LAB00001"], status=404)})
+    gone = replace(CONTENTS["LAB00001"], distributed="missing")
+    run = Run(*BARE_METAL, contents={**CONTENTS, "LAB00001": gone})
     assert run.run.finished is not None
     assert (run.run.result, run.run.finished.failed_step) == ("failed", "Apply image")
     assert run.run.finished.step_code == 0x80070002
@@ -289,12 +297,14 @@ BY_ITSELF = Double("fw.exe", restarts="always")
 
 
 def test_a_required_deployment_is_not_offered_to_a_machine_that_restarted_by_itself() -> None:
-    run = Run(FIRMWARE, *BARE_METAL, doubles=(BY_ITSELF,), site=replace(SITE, purpose="required"))
+    run = Run(FIRMWARE, *BARE_METAL, doubles=(BY_ITSELF,), purpose="required")
     assert run.run.fault is None and run.run.finished is None and run.run.starts == 2
-    decisions = [event.data["decision"] for event in run.events if event.kind == "decision"]
-    assert decisions == ["offered", "not-offered"]
-    assert "unexpected-reset" in run.kinds("lab") and "run on this machine already" in run.run.unfinished
-    assert "There are no task sequences available for this computer." in run.run.log
+    decisions = [event.data["action"] for event in run.events if event.kind == "pxe"]
+    assert decisions == ["boot", "abort"]
+    assert "unexpected-reset" in run.kinds("lab")
+    assert "the site's PXE decision is abort" in run.run.unfinished
+    assert "was offered already" in run.run.unfinished
+    assert run.kinds("agent").count("hello") == 1, "the second start got no boot image"
     resets = [event for event in run.events if event.kind == "reset"]
     assert [(event.phase, event.data["expected"]) for event in resets] == [("firmware", False)]
 
@@ -379,12 +389,11 @@ def test_a_native_start_takes_all_by_tftp(firmware: Literal["uefi", "bios"], fil
     assert run.run.result == "success"
     sent = [event for event in run.events if (event.source, event.kind) == ("tftp", "sent")]
     assert [event.data["file"] for event in sent] == files
-    assert run.paths() == ["200 /policy/52:54:00:aa:00:01"]
+    asked = [f"200 /policy/52:54:00:aa:00:01{deployment}" for deployment in ("", "/LAB20000")]
+    assert run.paths() == asked
 
 
-def test_nothing_to_start_from_and_no_policy_are_the_labs_fault() -> None:
+def test_nothing_to_start_from_is_the_labs_fault() -> None:
     alone = replace(SPEC, nics=(NicSpec("52:54:00:aa:00:01", pxe=False),))
     fault = Run(*BARE_METAL, spec=alone).run.fault
     assert isinstance(fault, LabFault) and "nothing to boot from" in fault.message
-    refused = Run(*BARE_METAL, site=replace(SITE, policy_status=404)).run.fault
-    assert isinstance(refused, LabFault) and "404" in refused.message

@@ -1,0 +1,69 @@
+"""What is typed into the wizard's pages, by the scenario's answers: the same for a machine and the simulator.
+
+Pure. A page is the data of the event ``wizard``; answers are {"f12": bool, "choose": a deployment's id, its
+sequence's name or its number, or None, "variables": {name: value}}.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from lab.errors import LabFault
+
+
+class UnansweredPage(LabFault):
+    """The wizard asks for something that the scenario does not answer; the hint has the lines to paste."""
+
+
+def typed(page: Mapping[str, Any], answers: Mapping[str, Any], *, machine: str) -> str:
+    """The line to type while ``page`` is on the screen of ``machine``.
+
+    Raises UnansweredPage with the lines to paste where the scenario has no answer, or a wrong one, and
+    LabFault for a value that the wizard refused.
+    """
+    if page["page"] == "choose":
+        return _choice(page, answers, machine)
+    name = str(page["name"])
+    known = {key.casefold(): str(value) for key, value in (answers.get("variables") or {}).items()}
+    if name.casefold() not in known:
+        raise _unanswered(
+            f"the wizard of machine '{machine}' asks for variable {name}, and the scenario gives no value",
+            f"  variables:\n    {name}: the value",
+        )
+    if page.get("refused"):
+        raise LabFault(
+            f"the wizard of machine '{machine}' refuses the value of {name}: {page['refused']}",
+            hint="see 'wizard: variables' of the scenario",
+        )
+    return known[name.casefold()]
+
+
+def _choice(page: Mapping[str, Any], answers: Mapping[str, Any], machine: str) -> str:
+    items = page["items"]
+    offered = ", ".join(f"{item['name']} ({item['deployment']})" for item in items)
+    choose = answers.get("choose")
+    lines = f"  choose: {json.dumps(items[0]['name'], ensure_ascii=False)}"
+    if choose is None:
+        raise _unanswered(
+            f"the wizard of machine '{machine}' asks which sequence to run, and the scenario does not say: "
+            f"{offered}",
+            lines,
+        )
+    wanted = str(choose).strip().casefold()
+    for item in items:
+        if wanted in (str(item["deployment"]).casefold(), str(item["number"])):
+            return str(item["number"])
+    named = [item for item in items if str(item["name"]).casefold() == wanted]
+    if not named or page.get("refused"):
+        raise _unanswered(
+            f"the wizard of machine '{machine}' does not offer '{choose}', which the scenario chooses: "
+            f"{offered}",
+            lines,
+        )
+    return str(named[0]["number"])
+
+
+def _unanswered(message: str, lines: str) -> UnansweredPage:
+    return UnansweredPage(message, hint=f"give the scenario (or its machine) this:\nwizard:\n{lines}")

@@ -1,0 +1,91 @@
+"""Where what a scenario names stands: hardware templates, task sequences, sites."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import lab
+from lab.errors import InputError, Problem
+from lab.scenario.schema import Template
+from lab.site.exports import is_export_folder
+from lab.yamlio import Scalar, did_you_mean, load_model, quoted
+
+
+def _above(path: Path) -> Iterator[Path]:
+    """The file's folder, and the folders above it up to the project's or the file system's root."""
+    for folder in path.resolve().parents:
+        yield folder
+        if (folder / "vm-templates").is_dir() or (folder / ".git").exists():
+            return
+
+
+def templates_folder(path: Path) -> Path:
+    """The nearest ``vm-templates`` at or above a scenario; else the one this package stands beside."""
+    own = Path(lab.__file__).resolve().parents[1] / "vm-templates"
+    return next(
+        (folder / "vm-templates" for folder in _above(path) if (folder / "vm-templates").is_dir()), own
+    )
+
+
+def find_template(
+    written: Scalar | None, path: Path, templates: Path | None, problems: list[Problem]
+) -> Template | None:
+    """The template a scenario names; what is wrong with it goes to ``problems``."""
+    if written is None:
+        return None
+    folder = templates or templates_folder(path)
+    name = written.text
+    known = {file.stem: file for file in sorted(folder.glob("*.yaml"))}
+    if name not in known:
+        problems.append(written.place.problem(f"unknown template {quoted(name)}", did_you_mean(name, known)))
+        return None
+    try:
+        return load_model(known[name], Template)
+    except InputError as error:
+        problems.extend(error.problems)
+        return None
+
+
+def find_sequence(written: Scalar | None, path: Path, problems: list[Problem]) -> Path | None:
+    if written is None:
+        return None
+    name = written.text
+    found = sequence_file(name, path)
+    if found is not None:
+        return found
+    folders = _sequence_folders(path)
+    known = [file.name for folder in folders if folder.is_dir() for file in folder.glob("*.[xz][mi][lp]")]
+    hint = did_you_mean(name, known) if known else "put it beside the scenario"
+    problems.append(written.place.problem(f"there is no task sequence {quoted(name)}", hint))
+    return None
+
+
+def _sequence_folders(path: Path) -> list[Path]:
+    own = Path(lab.__file__).resolve().parents[1] / "scenarios"
+    return [path.parent, *(folder / "sequences" for folder in (*_above(path), own))]
+
+
+def sequence_file(name: str, path: Path) -> Path | None:
+    """The sequence that a scenario at ``path`` names: beside it, or in a folder sequences/ there or above."""
+    if not name or "\0" in name:
+        return None
+    for folder in _sequence_folders(path):
+        found = folder / name
+        if found.is_file() or is_export_folder(found):
+            return found
+    return None
+
+
+def find_site(written: Scalar, path: Path, problems: list[Problem]) -> Path | None:
+    """The site file that a scenario at ``path`` names: beside it, or in a folder sites/ there or above."""
+    folders = [path.parent, *(folder / "sites" for folder in _above(path))]
+    name = written.text
+    for folder in folders if name and "\0" not in name else ():
+        for found in (folder / name, folder / f"{name}.yaml"):
+            if found.is_file():
+                return found
+    known = [file.name for folder in folders[1:] if folder.is_dir() for file in folder.glob("*.yaml")]
+    hint = did_you_mean(name, known) if known else "put it into a folder sites/ beside the scenario"
+    problems.append(written.place.problem(f"there is no site {quoted(name)}", hint))
+    return None

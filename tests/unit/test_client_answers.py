@@ -1,0 +1,53 @@
+"""What is typed into the wizard, and what to paste where the scenario does not say it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import yaml
+
+from lab.client.answers import typed
+from lab.errors import LabFault
+
+CHOOSE: dict[str, Any] = {
+    "page": "choose",
+    "items": [
+        {"number": 1, "name": "Windows: new", "deployment": "LAB20002"},
+        {"number": 2, "name": "Wipe", "deployment": "LAB20001"},
+    ],
+    "refused": "",
+}
+VARIABLE: dict[str, Any] = {"page": "variable", "name": "OSDComputerName", "secret": False, "refused": ""}
+
+
+@pytest.mark.parametrize("choose", ["Wipe", "lab20001", "2"])
+def test_a_sequence_is_chosen_by_its_name_its_deployment_or_its_number(choose: str) -> None:
+    assert typed(CHOOSE, {"choose": choose}, machine="PC-1") == "2"
+
+
+def test_a_value_is_found_whatever_the_case_of_its_name() -> None:
+    answers = {"variables": {"osdcomputername": "PC-7"}}
+    assert typed(VARIABLE, answers, machine="PC-1") == "PC-7"
+
+
+@pytest.mark.parametrize(
+    ("page", "answers", "answer"),
+    [
+        (CHOOSE, {}, {"choose": "Windows: new"}),
+        (CHOOSE, {"choose": "Windows 95"}, {"choose": "Windows: new"}),
+        (VARIABLE, {"choose": "x"}, {"variables": {"OSDComputerName": "the value"}}),
+    ],
+)
+def test_an_answer_that_is_missing_comes_as_lines_to_paste(
+    page: dict[str, Any], answers: dict[str, Any], answer: dict[str, Any]
+) -> None:
+    with pytest.raises(LabFault) as caught:
+        typed(page, answers, machine="PC-1")
+    assert "'PC-1'" in caught.value.message
+    assert yaml.safe_load(caught.value.hint.partition("\n")[2]) == {"wizard": answer}
+
+
+def test_a_value_that_the_wizard_refuses_is_not_typed_for_ever() -> None:
+    with pytest.raises(LabFault, match="refuses the value"):
+        typed({**VARIABLE, "refused": "too long"}, {"variables": {"OSDComputerName": "x"}}, machine="PC-1")
