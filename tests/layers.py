@@ -39,6 +39,7 @@ HOMES: dict[str, frozenset[str]] = {
     "regipy": frozenset({"disk"}),
     "starlette": frozenset({"site"}),
     "uvicorn": frozenset({"site"}),
+    "h11": frozenset({"site"}),
     "paramiko": frozenset({"run"}),
     "cryptography": frozenset({"run"}),
     "testinfra": frozenset({"run"}),
