@@ -23,6 +23,13 @@ PackageKind = Literal["package", "os-image", "boot-image", "driver-package", "ap
 
 ALL_SYSTEMS = "All Systems"
 ALL_UNKNOWN = "All Unknown Computers"
+#: The objects that stand for computers without a record, by what the CPU is able to run (documented: x86 and
+#: x64; arm64 in new builds, a guess). Collections may have them as members, beside devices.
+UNKNOWN_COMPUTERS: Mapping[Architecture, str] = {
+    "x86": "x86 Unknown Computer",
+    "x64": "x64 Unknown Computer",
+    "arm64": "arm64 Unknown Computer",
+}
 
 
 @dataclass(frozen=True)
@@ -52,7 +59,8 @@ class Window:
 
 @dataclass(frozen=True)
 class Collection:
-    """A collection. ``members``: names of devices, its rules carried out; ``users``: it holds users.
+    """A collection. ``members``: names of devices and of unknown computer objects, its rules carried out;
+    ``users``: it holds users.
 
     ``priority``: of two collections that set the same variable the higher one wins (guess: 1 to 9).
     """
@@ -111,10 +119,11 @@ class Deployment:
 
 @dataclass(frozen=True)
 class DistributionPoint:
-    """A distribution point. ``unknown_computers``: it answers computers that the site does not know;
-    ``anonymous``: content is read without an account."""
+    """A distribution point. ``pxe``: it answers PXE requests; ``unknown_computers``: those of computers that
+    the site does not know, too; ``anonymous``: content is read without an account."""
 
     name: str
+    pxe: bool = True
     unknown_computers: bool = True
     anonymous: bool = False
 
