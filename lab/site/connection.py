@@ -1,10 +1,10 @@
 """One connection to the service: uvicorn's, with deadlines, and with files that the kernel sends.
 
 uvicorn waits for ever for the rest of a request's head, answers broken ones without telling anybody, and
-passes every byte of a file through Python. The protocol here ends half-open connections, tells of each refusal,
-and gives its application ``send_file`` in the scope's ``extensions``: the body of a started response (which
-must have said Content-Length) straight from a file, by sendfile(2). A body sent so is finished, as any, with
-an empty last ``http.response.body``.
+passes every byte of a file through Python. The protocol here ends half-open connections, tells of each
+refusal, and gives its application ``send_file`` in the scope's ``extensions``: the body of a started response
+(which must have said Content-Length) straight from a file, by sendfile(2). A body sent so is finished, as
+any, with an empty last ``http.response.body``.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ def protocol(refused: Refused, head_seconds: float = HEAD_SECONDS) -> type[H11Pr
             for piece in pieces or []:
                 if not isinstance(piece, _Span):
                     self.transport.write(piece)
-            # The kernel reads ahead while the client takes what is there, so that no cold disk stops the loop.
+            # The kernel reads ahead while the client takes what is there: no cold disk stops the loop.
             os.posix_fadvise(file.fileno(), offset, 2 * count, os.POSIX_FADV_WILLNEED)
             try:
                 sent = await self.loop.sendfile(self.transport, file, offset, count)

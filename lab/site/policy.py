@@ -43,8 +43,8 @@ def find_device(site: SiteObjects, mac: str, uuid: str) -> tuple[Device | None, 
     a new computer a known one (observed), unless the site ignores that address.
     """
     mac, uuid = mac.casefold(), uuid.casefold()
-    shared_mac = _has(site.settings.shared_macs, mac)
-    shared_uuid = _has(site.settings.shared_uuids, uuid)
+    shared_mac = listed(site.settings.shared_macs, mac)
+    shared_uuid = listed(site.settings.shared_uuids, uuid)
     reasons = []
     if shared_uuid:
         reasons.append(f"SMBIOS GUID {uuid} does not count: it is on the list of duplicate identifiers")
@@ -88,8 +88,8 @@ def is_member(site: SiteObjects, collection: str, device: Device | None, unknown
     if found is None or found.users:
         return False
     if device is not None:
-        return _has(found.members, device.name)
-    return any(_has(found.members, one) for one in ([unknown] if unknown else UNKNOWN_COMPUTERS.values()))
+        return listed(found.members, device.name)
+    return any(listed(found.members, one) for one in ([unknown] if unknown else UNKNOWN_COMPUTERS.values()))
 
 
 def refusal(site: SiteObjects, deployment: Deployment, device: Device | None, unknown: str = "") -> str:
@@ -168,7 +168,7 @@ def locations(site: SiteObjects, package: str) -> dict[str, Any]:
         sequence = site.sequence(package)
         identifier = sequence.package if sequence else package
         return {"package": identifier, "known": sequence is not None, "version": 0, "locations": []}
-    places = [one for one in site.distribution_points if _has(found.distributed, one.name)]
+    places = [one for one in site.distribution_points if listed(found.distributed, one.name)]
     return {
         "package": found.id,
         "known": True,
@@ -184,5 +184,6 @@ def locations(site: SiteObjects, package: str) -> dict[str, Any]:
     }
 
 
-def _has(names: Iterable[str], wanted: str) -> bool:
+def listed(names: Iterable[str], wanted: str) -> bool:
+    """Whether a name or identifier is among others; case does not count."""
     return bool(wanted) and wanted.casefold() in {name.casefold() for name in names}

@@ -35,8 +35,8 @@ CLIENT_SYSTEMS: Mapping[int, tuple[Firmware, Architecture | None]] = {
 
 @dataclass(frozen=True)
 class PxeRequest:
-    """What a computer says. ``client_system``: DHCP option 93. ``cpu``: what the network boot program finds on
-    a BIOS machine, which says nothing of it by itself."""
+    """What a computer says. ``client_system``: DHCP option 93. ``cpu``: what the network boot program finds
+    on a BIOS machine, which says nothing of it by itself."""
 
     mac: str
     uuid: str
@@ -64,6 +64,7 @@ class PxeDecision:
                 "ignore": no answer at all
     mandatory   it starts without anybody asking for it (a required deployment); else F12 or Enter is needed
     device      its record's name, "" where it has none; then ``unknown`` is the object that stands for it
+    last_offer  the required deployment that was offered to it by PXE last, before this one
     reasons     why, in the order in which it was found out
     """
 
@@ -75,6 +76,7 @@ class PxeDecision:
     device: str = ""
     known: bool = False
     unknown: str = ""
+    last_offer: str = ""
 
     def to_json(self) -> dict[str, Any]:
         return {**asdict(self), "reasons": list(self.reasons)}
@@ -118,9 +120,9 @@ def decide(
     if not points:
         return PxeDecision("ignore", tuple(reasons), device=name, known=known, unknown=unknown)
     points = [one for one in points if known or one.unknown_computers]
-    ran = set((offered or {}).get(offer_key(device, request.mac, request.uuid), ()))
-    if device is not None and device.last_pxe:
-        ran.add(device.last_pxe)
+    ran = [device.last_pxe] if device is not None and device.last_pxe else []
+    ran += (offered or {}).get(offer_key(device, request.mac, request.uuid), ())
+    last = ran[-1] if ran else ""
     fit: list[tuple[Deployment, str]] = []
     for deployment in by_rank(site.deployments):
         why = refusal(site, deployment, device, unknown) or _ran(deployment, ran)
@@ -131,9 +133,9 @@ def decide(
             fit.append((deployment, image))
     if not fit:
         reasons.append("no deployment is left for it" if site.deployments else "there are no deployments")
-        if not known:
-            return PxeDecision("abort", tuple(reasons), unknown=unknown)
-        return PxeDecision("abort", tuple(reasons), device=name, known=True)
+        return PxeDecision(
+            "abort", tuple(reasons), device=name, known=known, unknown=unknown, last_offer=last
+        )
     # Documented: a boot image of the computer's own architecture goes before a compatible one; among those
     # the deployment with the highest id counts.
     exact = [pair for pair in fit if _architecture(site, pair[1]) == architecture]
@@ -144,7 +146,7 @@ def decide(
     reasons.append(f"its boot image {image} is {_architecture(site, image)}{compatible}")
     # Guess: whether it starts without being asked is the chosen deployment's purpose.
     mandatory = deployment.purpose == "required"
-    return PxeDecision("boot", tuple(reasons), deployment.id, image, mandatory, name, known, unknown)
+    return PxeDecision("boot", tuple(reasons), deployment.id, image, mandatory, name, known, unknown, last)
 
 
 def _ran(deployment: Deployment, ran: Iterable[str]) -> str:
@@ -176,17 +178,14 @@ def _image(
         return f"the files of boot image {image.id} are gone from the distribution point", ""
     firmware, _ = CLIENT_SYSTEMS[request.client_system]
     cpu = request.architecture or "x64"
-    if not starts(image.architecture, firmware, cpu):
-        return (
-            f"boot image {image.id} is {image.architecture}, the computer {cpu} with {firmware.upper()}",
-            "",
-        )
-    return "", image.id
+    if starts(image.architecture, firmware, cpu):
+        return "", image.id
+    return f"boot image {image.id} is {image.architecture}, the computer {cpu} with {firmware.upper()}", ""
 
 
 def starts(image: Architecture, firmware: Firmware, cpu: Architecture) -> bool:
-    """Whether a boot image is offered to such a computer (documented): UEFI wants its own architecture; a BIOS
-    with a 64-bit CPU also starts an x86 one."""
+    """Whether a boot image is offered to such a computer (documented): UEFI wants its own architecture; a
+    BIOS with a 64-bit CPU also starts an x86 one."""
     return image == cpu or (firmware == "bios" and cpu == "x64" and image == "x86")
 
 

@@ -1,8 +1,8 @@
 """The site's memory in SQLite: offers, PXE decisions, status messages; durable against kills and power cuts.
 
 One process writes: the service. What it keeps is in memory, too, so that answers never wait for a disk;
-one thread writes what is new, all that has gathered in one commit (WAL, synchronous=FULL), and whoever must not
-answer before it is kept awaits ``committed``. Others read the file with ``lab.site.kept``.
+one thread writes what is new, all that has gathered in one commit (WAL, synchronous=FULL), and whoever must
+not answer before it is kept awaits ``committed``. Others read the file with ``lab.site.kept``.
 """
 
 from __future__ import annotations
@@ -138,7 +138,7 @@ class SqliteStore(MemoryStore):
         self._database.close()
 
     def _write(self) -> None:
-        """The writer's thread. A request's rows are in the batch that its own wait is in, or in an earlier one."""
+        """The writer's thread. A request's rows are in the batch of its own wait, or in an earlier one."""
         while True:
             with self._wake:
                 self._wake.wait_for(lambda: self._closing or self._waiting)

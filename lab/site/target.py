@@ -72,11 +72,11 @@ def mac_address(text: str) -> str | None:
 
 @dataclass(frozen=True)
 class Parameters:
-    """What a query says; "" where it says nothing."""
+    """What a query says; "" and -1 where it says nothing."""
 
     mac: str = ""
     uuid: str = ""
-    client_system: int = 0
+    client_system: int = -1
     cpu: Literal["x86", "x64", "arm64"] = "x64"
     start: str = ""
     dp: str = ""
@@ -98,11 +98,12 @@ def read_parameters(raw: bytes) -> Parameters | Refusal:
         return Refusal(400, f"no parameter of this service: {', '.join(sorted(unknown))!a}"[:200])
     mac = mac_address(values.get("mac", ""))
     uuid = _UUID.fullmatch(values.get("uuid", "").lower())
-    system = values.get("client_system", "0")
+    system = values.get("client_system", "")
     for name, wrong in {
         "mac": values.get("mac") and mac is None,
         "uuid": values.get("uuid") and uuid is None,
-        "client_system": not _NUMBER.fullmatch(system) or int(system) > _MOST_NUMBER,
+        "client_system": "client_system" in values
+        and (not _NUMBER.fullmatch(system) or int(system) > _MOST_NUMBER),
         "cpu": values.get("cpu", "x64") not in ("x86", "x64", "arm64"),
         "start": values.get("start") and not start_mark(values["start"]),
         "dp": values.get("dp") and not _NAME.fullmatch(values["dp"]),
@@ -110,7 +111,7 @@ def read_parameters(raw: bytes) -> Parameters | Refusal:
         if wrong:
             return Refusal(400, f"no {name}: {values[name]!a}"[:200])
     return Parameters(
-        mac=mac or "", uuid=uuid[1] if uuid else "", client_system=int(system),
+        mac=mac or "", uuid=uuid[1] if uuid else "", client_system=int(system or -1),
         cpu=cast(Literal["x86", "x64", "arm64"], values.get("cpu", "x64")),
         start=values.get("start", ""), dp=values.get("dp", ""),
     )  # fmt: skip

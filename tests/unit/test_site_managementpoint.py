@@ -1,4 +1,4 @@
-"""The management point: one answer per start, policies of one's own deployments only, who may read content."""
+"""The management point: one answer per start, policies of one's own deployments, who may read content."""
 
 from __future__ import annotations
 

@@ -33,9 +33,12 @@ SITE = SiteObjects(
         Collection(ALL_SYSTEMS, variables={"Everywhere": "1"}),
         Collection(ALL_UNKNOWN, variables={"Place": "dock", "Owner": ""}),
     ),
-    sequences=(SiteSequence("LAB00010", "Deploy", "LAB00002"), SiteSequence("LAB00011", "Old", disabled=True)),
+    sequences=(
+        SiteSequence("LAB00010", "Deploy", "LAB00002"),
+        SiteSequence("LAB00011", "Old", disabled=True),
+    ),
     packages=(
-        SitePackage("LAB00005", "Tools", version=4, distributed={"dp2": "there", "DP1": "denied"}, share=True),
+        SitePackage("LAB00005", version=4, distributed={"dp2": "there", "DP1": "denied"}, share=True),
         SitePackage("LAB00006"),
     ),
     distribution_points=(DistributionPoint("DP1"), DistributionPoint("DP2")),
@@ -72,12 +75,13 @@ def test_an_unknown_computer_has_what_its_collections_say() -> None:
     assert "Cpu" not in variables(site, None, "x64 Unknown Computer").values
 
 
+def numbered(number: int, sets: bool) -> Collection:
+    return Collection(f"C{number}", ("PC-2",), variables={"N": str(number)} if sets else {}, priority=number)
+
+
 @given(st.permutations(range(1, 6)), st.sets(st.integers(1, 5), min_size=1))
 def test_priority_decides_whatever_the_order_of_the_collections(order: list[int], setting: set[int]) -> None:
-    made = tuple(
-        Collection(f"C{n}", ("PC-2",), variables={"N": str(n)} if n in setting else {}, priority=n)
-        for n in order
-    )
+    made = tuple(numbered(number, number in setting) for number in order)
     assert variables(replace(SITE, collections=made), PC2).values == {"N": str(max(setting))}
 
 
