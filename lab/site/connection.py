@@ -103,7 +103,7 @@ def protocol(refused: Refused, head_seconds: float = HEAD_SECONDS) -> type[H11Pr
                 if not isinstance(piece, _Span):
                     self.transport.write(piece)
             # The kernel reads ahead while the client takes what is there: no cold disk stops the loop.
-            os.posix_fadvise(file.fileno(), offset, 2 * count, os.POSIX_FADV_WILLNEED)
+            os.posix_fadvise(file.fileno(), offset + count, count, os.POSIX_FADV_WILLNEED)
             try:
                 sent = await self.loop.sendfile(self.transport, file, offset, count)
             except RuntimeError as error:  # "Transport is closing"

@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 from lab.site.connection import SendFile
 
 #: Bytes that go out between two looks at how far the client is.
-PIECE = 4 << 20
+PIECE = 16 << 20
 #: Seconds in which a client must have taken a piece.
 STALL = 120.0
 
