@@ -8,7 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from lab.site.model import (
-    ALL_UNKNOWN, Account, Collection, Deployment, Device, SiteObjects, SitePackage, SiteSequence,
+    ALL_UNKNOWN,
+    Account,
+    Collection,
+    Deployment,
+    Device,
+    SiteObjects,
+    SitePackage,
+    SiteSequence,
 )  # fmt: skip
 
 ACCOUNT = ("LAB-naa", "Right-1")

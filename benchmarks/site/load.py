@@ -1,4 +1,4 @@
-"""Clients that start at a steady rate, whatever the service does: PXE, assignments, policy, status, each in turn.
+"""Clients that start at a steady rate, whatever the service does: PXE, assignments, policy, status.
 
 An open loop: a client that is due begins although others wait, so that a slow service shows in the times.
 """

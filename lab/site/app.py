@@ -17,8 +17,9 @@ from typing import Any
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
+from lab.site import smspxe
 from lab.site.config import SiteConfig
-from lab.site.connection import SEND_FILE
+from lab.site.connection import HEAD_LIMIT, SEND_FILE
 from lab.site.contentserver import STALL, Part, entity_tag, open_file, read_range, send_part, wrong_byte
 from lab.site.counted import Counted
 from lab.site.managementpoint import ContentAnswer, ManagementPoint
@@ -107,6 +108,10 @@ class SiteApp:
             counted.end()
 
     async def _serve(self, request: Request, counted: Counted) -> None:
+        if request.scope["http_version"] not in ("1.0", "1.1"):
+            raise Refused(400, "another version of HTTP")
+        if sum(len(name) + len(value) for name, value in request.scope["headers"]) > HEAD_LIMIT:
+            raise Refused(431, f"headers of more than {HEAD_LIMIT} bytes")
         target = read_target(request.scope.get("raw_path") or request.scope["path"].encode())
         if isinstance(target, Refusal):
             raise Refused(target.status, target.reason)
@@ -183,6 +188,10 @@ class SiteApp:
 
     def _decide(self, asked: PxeRequest, start: str) -> PxeDecision:
         decision = self.point.pxe(asked, start)
+        if self._told and self._config.log:  # a new one, no repeated answer
+            lines = smspxe.lines(self._site, asked, decision, time.time())
+            with Path(self._config.log).open("a", encoding="utf-8", newline="") as log:
+                log.writelines(lines)
         return decision
 
     def _start_of(self, request: PxeRequest) -> str:

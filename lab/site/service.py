@@ -19,6 +19,7 @@ import argparse
 import json
 import resource
 import socket
+import sqlite3
 import sys
 import tempfile
 import threading
@@ -109,7 +110,10 @@ def main() -> None:
     parser.add_argument("--config", required=True, type=Path, help="JSON file of the site's configuration")
     options = parser.parse_args()
     config = SiteConfig.from_json(json.loads(options.config.read_text(encoding="utf-8")))
-    serve(config, LineLog(sys.stdout), sys.stdin)
+    try:
+        serve(config, LineLog(sys.stdout), sys.stdin)
+    except sqlite3.Error as error:
+        sys.exit(f"the site's database '{config.database}' cannot be used: {error}")
 
 
 if __name__ == "__main__":
