@@ -32,7 +32,7 @@ ARROWS = frozenset({("clock", "errors"), ("yamlio", "errors"), ("settings", "err
 #: Each third-party package has one home; pydantic also the rooms whose models derive from yamlio's.
 HOMES: dict[str, frozenset[str]] = {
     "yaml": frozenset({"yamlio"}),
-    "pydantic": frozenset({"yamlio", "scenario", "rules"}),
+    "pydantic": frozenset({"site", "yamlio", "scenario", "rules"}),
     "pydantic_core": frozenset({"yamlio", "scenario"}),
     "libvirt": frozenset({"hypervisor"}),
     "pyqcow": frozenset({"hypervisor"}),
@@ -40,6 +40,7 @@ HOMES: dict[str, frozenset[str]] = {
     "regipy": frozenset({"disk"}),
     "starlette": frozenset({"site"}),
     "uvicorn": frozenset({"site"}),
+    "h11": frozenset({"site"}),
     "paramiko": frozenset({"run"}),
     "cryptography": frozenset({"run"}),
     "testinfra": frozenset({"run"}),

@@ -6,8 +6,9 @@ Names are ConfigMgr's. Ids and names compare without case and are kept as writte
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from typing import Any, Literal
 
 Architecture = Literal["x86", "x64", "arm64"]
@@ -183,6 +184,16 @@ class SiteObjects:
     def collection(self, name: str) -> Collection | None:
         return next((one for one in self.collections if one.name.casefold() == name.casefold()), None)
 
+    @cached_property
+    def by_mac(self) -> Mapping[str, tuple[Device, ...]]:
+        """MAC address -> the records that have it."""
+        return _grouped(self.devices, lambda one: one.mac)
+
+    @cached_property
+    def by_uuid(self) -> Mapping[str, tuple[Device, ...]]:
+        """SMBIOS GUID -> the records that have it."""
+        return _grouped(self.devices, lambda one: one.uuid)
+
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
 
@@ -206,6 +217,14 @@ class SiteObjects:
             account=Account(**data["account"]) if data["account"] else None,
             settings=Settings(**_tupled(data["settings"])),
         )
+
+
+def _grouped(devices: Iterable[Device], key: Callable[[Device], str]) -> dict[str, tuple[Device, ...]]:
+    found: dict[str, tuple[Device, ...]] = {}
+    for one in devices:
+        if name := key(one).casefold():
+            found[name] = (*found.get(name, ()), one)
+    return found
 
 
 def _tupled(item: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from lab.site.model import (
@@ -59,8 +60,8 @@ def _looked_up(site: SiteObjects, mac: str, uuid: str) -> tuple[Device | None, l
         reasons.append(f"SMBIOS GUID {uuid} does not count: it is on the list of duplicate identifiers")
     if shared_mac:
         reasons.append(f"MAC address {mac} does not count: it is on the list of duplicate identifiers")
-    by_uuid = [one for one in site.devices if uuid and not shared_uuid and one.uuid.casefold() == uuid]
-    by_mac = [one for one in site.devices if mac and not shared_mac and one.mac.casefold() == mac]
+    by_uuid = [] if shared_uuid else list(site.by_uuid.get(uuid, ()))
+    by_mac = [] if shared_mac else list(site.by_mac.get(mac, ()))
     if by_uuid:
         found = next((one for one in by_uuid if one in by_mac), by_uuid[0])
         reasons.append(f"SMBIOS GUID {uuid} is that of {found.name}")
@@ -195,4 +196,9 @@ def locations(site: SiteObjects, package: str) -> dict[str, Any]:
 
 def listed(names: Iterable[str], wanted: str) -> bool:
     """Whether a name or identifier is among others; case does not count."""
-    return bool(wanted) and wanted.casefold() in {name.casefold() for name in names}
+    return bool(wanted) and wanted.casefold() in _folded(tuple(names))
+
+
+@lru_cache(maxsize=1024)
+def _folded(names: tuple[str, ...]) -> frozenset[str]:
+    return frozenset(name.casefold() for name in names)

@@ -7,7 +7,7 @@ Windows PE looks at none (documented).
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from lab.site.model import (
@@ -79,7 +79,7 @@ class PxeDecision:
     last_offer: str = ""
 
     def to_json(self) -> dict[str, Any]:
-        return {**asdict(self), "reasons": list(self.reasons)}
+        return {**vars(self), "reasons": list(self.reasons)}
 
     @staticmethod
     def from_json(data: Mapping[str, Any]) -> PxeDecision:

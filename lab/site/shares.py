@@ -19,6 +19,8 @@ from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, R
 _LEAST = 3
 #: Bytes that stay free on the host's disk, whatever a machine writes.
 RESERVE = 512 << 20
+#: What the system says of a name that no file here can have.
+_NAMES = (errno.ENAMETOOLONG, errno.EINVAL, errno.EISDIR, errno.ENOTEMPTY, errno.EILSEQ)
 
 
 class Shares:
@@ -64,7 +66,8 @@ class Shares:
             os.chmod(part, 0o644)
             os.replace(part, path)
         except OSError as error:
-            return PlainTextResponse(f"{error.strerror}\n", 507)
+            status = 400 if error.errno in _NAMES else 507
+            return PlainTextResponse(f"{error.strerror}\n", status)
         finally:
             if os.path.exists(part):
                 os.unlink(part)

@@ -3,99 +3,26 @@
 from __future__ import annotations
 
 import hashlib
-import http.client
 import json
 import socket
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from queue import Empty, SimpleQueue
-from typing import Any
 
 import pytest
 
-BIG = 6 << 20
-MAC = "52:54:00:11:22:33"
-ONCE = "52:54:00:11:22:44"
-
-
-class Service:
-    """``python -m lab.site.service`` on a free port of the loopback, its lines in a queue."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        root = folder / "package"
-        (root / "sub").mkdir(parents=True)
-        (root / "big.wim").write_bytes(bytes(range(256)) * (BIG // 256))
-        (root / "sub" / "a b.txt").write_bytes(b"small")
-        (folder / "secret").write_text("secret")
-        config = {
-            "host": "127.0.0.1",
-            "port": 0,
-            "content": {
-                "LAB00001": {name: str(root / name) for name in ("big.wim", "sub/a b.txt", "gone.txt")}
-            },
-            "boot": {"labpe-x64.efi": str(root / "big.wim")},
-            "policies": {
-                MAC: {"machine_name": "PC-1"},
-                ONCE: {"machine_name": "PC-2", "deployment": {"purpose": "required"}},
-            },
-            "shares": str(folder / "shares"),
-        }
-        (folder / "site.json").write_text(json.dumps(config))
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "lab.site.service", "--config", str(folder / "site.json")],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-        )  # fmt: skip
-        self.lines: SimpleQueue[dict[str, Any]] = SimpleQueue()
-        threading.Thread(target=self._read, daemon=True).start()
-        ready = self.line()
-        assert ready["ready"] is True
-        self.port = int(ready["port"])
-
-    def _read(self) -> None:
-        assert self.process.stdout
-        for line in self.process.stdout:
-            self.lines.put(json.loads(line))
-
-    def line(self, seconds: float = 10.0) -> dict[str, Any]:
-        try:
-            return self.lines.get(timeout=seconds)
-        except Empty:
-            raise AssertionError(f"the service said nothing for {seconds} s") from None
-
-    def get(self, path: str, method: str = "GET", **headers: str) -> tuple[int, bytes, dict[str, str]]:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
-        try:
-            connection.putrequest(method, path)  # as it is: no client tidies it up
-            for name, value in headers.items():
-                connection.putheader(name, value)
-            connection.endheaders()
-            answer = connection.getresponse()
-            return answer.status, answer.read(), {k.lower(): v for k, v in answer.getheaders()}
-        finally:
-            connection.close()
-
-    def raw(self, request: bytes) -> bytes:
-        with socket.create_connection(("127.0.0.1", self.port), timeout=10) as connection:
-            connection.sendall(request + b"Host: x\r\nConnection: close\r\n\r\n")
-            received = b""
-            while data := connection.recv(65536):
-                received += data
-            return received
-
-    def close(self) -> int:
-        assert self.process.stdin and self.process.stdout
-        self.process.stdin.close()
-        try:
-            return self.process.wait(10)
-        finally:
-            self.process.kill()
-            self.process.wait()
-            self.process.stdout.close()
+from tests.contract.site_process import (
+    BIG,
+    MAC,
+    ONCE,
+    SECRET,
+    STRANGER,
+    WHOLE,
+    Service,
+    basic,
+)
 
 
 @pytest.fixture(scope="module")
@@ -105,49 +32,150 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     service.close()
 
 
-def test_policy_by_mac_in_any_spelling(service: Service) -> None:
+def test_assignments_by_mac_in_any_spelling(service: Service) -> None:
     for spelling in (MAC, MAC.upper(), MAC.replace(":", "-"), MAC.replace(":", "%3A")):
-        status, body, _ = service.get(f"/policy/{spelling}")
-        assert (status, json.loads(body)) == (200, {"machine_name": "PC-1"})
-        assert service.line()["path"] == f"/policy/{spelling}"
-    assert service.get("/policy/52:54:00:00:00:00")[0] == 404
-    assert service.line()["status"] == 404
+        answer = service.json(f"/policy/{spelling}", X_Start="a")
+        assert answer["device"] == "PC-1" and [one["deployment"] for one in answer["assignments"]] == [
+            "LAB20001"
+        ]
+        told, line = service.line(), service.line()
+        assert (told["site"], told["mac"], told["client"]) == ("assignments", MAC, "127.0.0.1")
+        assert (line["path"], line["status"]) == (f"/policy/{spelling}", 200)
 
 
-def test_a_required_deployment_is_offered_at_one_start_of_the_machine(service: Service) -> None:
-    answers = []
+def test_the_policy_of_one_deployment(service: Service) -> None:
+    policy = service.json(f"/policy/{MAC}/LAB20001")
+    assert policy["variables"] | {"Base": "1", "Pin": SECRET, "Place": "desk"} == policy["variables"]
+    assert policy["secrets"] == ["Pin"] and policy["at_end"] == "power-off"
+    assert policy["naa"]["password"] and policy["machine_name"] == "PC-1"
+    line = service.request_line()
+    assert SECRET not in json.dumps(line) and line["status"] == 200
+    for forged in ("LAB20002", "LAB20003", "LAB29999"):
+        assert service.get(f"/policy/{MAC}/{forged}")[0] == 404
+        service.request_line()
+
+
+def test_a_required_deployment_is_offered_by_pxe_at_one_start(service: Service) -> None:
+    actions = []
     for start in ("boot-1", "boot-1", "boot-2"):
-        said = service.raw(f"GET /policy/{ONCE} HTTP/1.1\r\nX-Start: {start}\r\n".encode())
-        answers.append(json.loads(said.partition(b"\r\n\r\n")[2]))
-        decision, request = service.line(), service.line()
-        assert (decision["path"], decision["client"]) == (f"/policy/{ONCE}", "127.0.0.1")
-        assert decision["decision"] == ("offered" if start == "boot-1" else "not-offered")
-        assert request["status"] == 200
-    assert [answer.get("attempt") for answer in answers] == [1, 1, None]
-    assert "already" in answers[2]["no_deployment"] and "machine_name" not in answers[2]
+        decision = service.json(f"/pxe?mac={ONCE}&client_system=7&start={start}")
+        actions.append((decision["action"], decision["mandatory"]))
+        service.request_line()
+    assert actions == [("boot", True), ("boot", True), ("abort", False)]
+
+
+@pytest.mark.parametrize(
+    ("query", "text"),
+    [
+        (f"mac={MAC}&client_system=7&cpu=x64", "#!ipxe\nprompt\n#!ipxe\nchain u\n"),
+        (f"mac={MAC.replace(':', '%3A')}&client_system=0&start=s", "#!ipxe\nprompt\n#!ipxe\nkernel b\n"),
+        (f"mac={STRANGER}&client_system=11", "#!ipxe\necho abort"),
+        (f"mac={STRANGER}&client_system=99", "#!ipxe\necho ignore nobody knows client system 99"),
+    ],
+)
+def test_the_card_gets_the_script_of_the_decision(service: Service, query: str, text: str) -> None:
+    status, body, headers = service.get(f"/pxe/ipxe?{query}")
+    assert status == 200 and body.decode().startswith(text) and b"{reason}" not in body
+    assert headers["content-type"].startswith("text/plain")
+    told = service.line()
+    assert told["site"] == "pxe" and told["reasons"]
+    service.request_line()
+
+
+def test_a_retry_of_the_card_is_the_same_start(service: Service) -> None:
+    query = "mac=52:54:00:11:22:77&client_system=7"
+    starts = []
+    for _ in range(2):
+        service.get(f"/pxe/ipxe?{query}")
+        line = service.line()
+        starts.append(line.get("start"))
+        if "site" in line:
+            service.request_line()
+    assert starts[0] and starts[1] is None  # nothing was decided a second time
+
+
+def test_status_messages_are_taken_once_and_kept(service: Service) -> None:
+    messages = [{"n": n, "id": 11134, "severity": "info", "text": "done \u00e9 \u0001"} for n in (1, 2)]
+    body = json.dumps({"mac": MAC.upper(), "start": "boot-9", "messages": messages}).encode()
+    for _ in range(2):
+        status, answer, _ = service.get("/status", "POST", body)
+        assert (status, json.loads(answer)) == (200, {"accepted": 2})
+        told = service.line()
+        assert (told["site"], told["mac"], len(told["messages"])) == ("status", MAC, 2)
+        service.request_line()
+
+
+def test_content_wants_the_account_where_the_distribution_point_does(service: Service) -> None:
+    for headers, status in (
+        ({}, 401),
+        ({"Authorization": basic()}, 200),
+        ({"Authorization": basic("lab\\NAA")}, 200),
+        ({"Authorization": basic(password="wrong")}, 401),
+        ({"Authorization": "Bearer abc"}, 401),
+    ):
+        answer, body, said = service.get("/content/LAB00001/sub/a%20b.txt", **headers)
+        assert (answer, body == b"small") == (status, status == 200)
+        assert ("www-authenticate" in said) == (status == 401)
+        line = service.request_line()
+        assert line["status"] == status and "Right-1" not in json.dumps(line)
+    for point, status in (("DP1", 401), ("DP2", 404), ("OPEN", 200), ("DP9", 404)):
+        path = f"/content/LAB00003/sub/a%20b.txt?dp={point}"
+        assert service.get(path, Authorization=basic())[0] == status
+        service.request_line()
+
+
+def test_damaged_bytes_are_as_many_and_the_same_in_every_part(service: Service) -> None:
+    path = "/content/LAB00001/big.wim?dp=DP2"
+    status, body, headers = service.get(path, Authorization=basic())
+    assert status == 200 and headers["x-package-version"] == "3"
+    wrong = [index for index in range(BIG) if body[index] != WHOLE[index]]
+    assert len(body) == BIG and len(wrong) == 1
+    service.request_line()
+    part = f"bytes={wrong[0]}-{wrong[0] + 2}"
+    assert service.get(path, Authorization=basic(), Range=part)[1] == body[wrong[0] : wrong[0] + 3]
+    service.request_line()
+
+
+def test_a_package_share_is_read_with_the_account(service: Service) -> None:
+    share = "/share/dp1/SMSPKGD%24/lab00001"
+    assert service.get(share)[0] == 401
+    service.request_line()
+    listed = service.json(f"{share}/SUB", Authorization=basic())
+    assert listed == {"files": [{"name": "a b.txt", "size": 5}]}
+    service.request_line()
+    assert service.get(f"{share}/Sub/A%20B.txt", Authorization=basic())[1] == b"small"
+    service.request_line()
+    for path, method, status in (
+        (f"{share}/x", "PUT", 405), (f"{share}/none", "GET", 404),
+        ("/share/DP1/SMSPKGD%24/LAB00003", "GET", 404),
+    ):  # fmt: skip
+        assert service.get(path, method, Authorization=basic(), Content_Length="0")[0] == status
+        service.request_line()
 
 
 def test_content_is_served_whole_and_told(service: Service) -> None:
-    status, body, headers = service.get("/content/LAB00001/big.wim")
+    status, body, headers = service.get("/content/LAB00001/big.wim", Authorization=basic())
     assert status == 200 and headers["content-length"] == str(BIG)
     assert hashlib.sha256(body).digest() == hashlib.sha256(bytes(range(256)) * (BIG // 256)).digest()
-    line = service.line()
+    line = service.request_line()
     assert {key: line[key] for key in ("method", "path", "status", "bytes", "total", "client")} == {
         "method": "GET", "path": "/content/LAB00001/big.wim", "status": 200, "bytes": BIG, "total": BIG,
         "client": "127.0.0.1",
     }  # fmt: skip
-    assert service.get("/content/LAB00001/sub/a%20b.txt")[1] == b"small"
+    assert service.get("/content/LAB00001/sub/a%20b.txt", Authorization=basic())[1] == b"small"
     service.line()
     assert service.get("/boot/labpe-x64.efi")[0] == 200
     service.line()
 
 
 def test_a_part_of_a_file(service: Service) -> None:
-    status, body, headers = service.get("/content/LAB00001/big.wim", Range="bytes=10-19")
+    status, body, headers = service.get(
+        "/content/LAB00001/big.wim", Range="bytes=10-19", Authorization=basic()
+    )
     assert (status, body, headers["content-range"]) == (206, bytes(range(10, 20)), f"bytes 10-19/{BIG}")
     line = service.line()
     assert (line["status"], line["bytes"], line["range"]) == (206, 10, "bytes=10-19")
-    assert service.get("/content/LAB00001/big.wim", Range=f"bytes={BIG}-")[0] == 416
+    assert service.get("/content/LAB00001/big.wim", Range=f"bytes={BIG}-", Authorization=basic())[0] == 416
     service.line()
 
 
@@ -169,10 +197,10 @@ def test_a_part_of_a_file(service: Service) -> None:
     ],
 )
 def test_nothing_else_is_served_and_each_try_is_told(service: Service, path: str, status: int) -> None:
-    answer, body, _ = service.get(path)
+    answer, body, _ = service.get(path, Authorization=basic())
     assert answer == status
     assert b"secret" not in body and b"root:" not in body
-    line = service.line()
+    line = service.request_line()
     assert (line["path"], line["status"]) == (path, status)
 
 
@@ -185,15 +213,18 @@ def test_other_methods_and_a_head(service: Service) -> None:
 
 
 def test_rubbish_does_not_stop_it(service: Service) -> None:
-    assert service.raw(b"\x16\x03\x01 rubbish\r\n").startswith(b"HTTP/1.1 400")
+    assert service.raw(b"\x16\x03\x01 rubbish\r\n\r\n").startswith(b"HTTP/1.1 400")
+    assert service.line()["status"] == 400
     assert service.get(f"/policy/{MAC}")[0] == 200
-    service.line()
+    service.request_line()
 
 
 def test_a_client_that_goes_away_is_told_with_what_it_got(service: Service) -> None:
     with socket.create_connection(("127.0.0.1", service.port), timeout=10) as connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        connection.sendall(b"GET /content/LAB00001/big.wim HTTP/1.1\r\nHost: x\r\n\r\n")
+        connection.sendall(
+            f"GET /content/LAB00001/big.wim HTTP/1.1\r\nHost: x\r\nAuthorization: {basic()}\r\n\r\n".encode()
+        )
         assert connection.recv(1000)
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
     line = service.line()
@@ -255,11 +286,11 @@ def test_a_machine_keeps_files_on_a_share_and_finds_them_again(
     ("path", "status"),
     [
         ("/share/SRV/only", 400),
-        ("/share/SRV", 405),
-        ("/share/SRV/S/../../../x", 405),
+        ("/share/SRV", 404),
+        ("/share/SRV/S/../../../x", 400),
         ("/content/LAB00001/x", 405),
         ("/share/SRV/S/" + "/".join(["n" * 200] * 30), 400),
-        ("/share/SRV/S/" + "n" * 300, 507),
+        ("/share/SRV/S/" + "n" * 300, 400),
     ],
 )
 def test_a_write_goes_nowhere_but_to_a_share(service: Service, path: str, status: int) -> None:

@@ -12,9 +12,12 @@ from lab.site.target import Refusal, Target, read_target
 @pytest.mark.parametrize(
     ("raw", "target"),
     [
-        (b"/policy/52:54:00:AA:bb:01", Target("policy", "52:54:00:aa:bb:01")),
-        (b"/policy/52%3A54%3A00%3Aaa%3Abb%3A01", Target("policy", "52:54:00:aa:bb:01")),  # iPXE encodes so
-        (b"/policy/52-54-00-aa-bb-01", Target("policy", "52:54:00:aa:bb:01")),
+        (b"/policy/52:54:00:AA:bb:01", Target("assignments", "52:54:00:aa:bb:01")),
+        (
+            b"/policy/52%3A54%3A00%3Aaa%3Abb%3A01",
+            Target("assignments", "52:54:00:aa:bb:01"),
+        ),  # iPXE encodes so
+        (b"/policy/52-54-00-aa-bb-01", Target("assignments", "52:54:00:aa:bb:01")),
         (b"/content/LAB00001/reference.wim", Target("content", "reference.wim", "LAB00001")),
         (b"/content/LAB00001/sub/a%20b.txt", Target("content", "sub/a b.txt", "LAB00001")),
         (b"/content/LAB00001/100%25.txt", Target("content", "100%.txt", "LAB00001")),

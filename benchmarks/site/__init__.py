@@ -1,0 +1,1 @@
+"""What the site's service gives and takes, beside nginx. See benchmarks/README.md."""

@@ -1,0 +1,190 @@
+"""The site's memory in SQLite: offers, PXE decisions, status messages; durable against kills and power cuts.
+
+One process writes: the service. What it keeps is in memory, too, so that answers never wait for a disk;
+one thread writes what is new, all that has gathered in one commit (WAL, synchronous=FULL), and whoever must
+not answer before it is kept awaits ``committed``. Others read the file with ``lab.site.kept``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sqlite3
+import threading
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from lab.site.managementpoint import MemoryStore
+
+Json = dict[str, Any]
+
+#: Version of the tables, in the database's user_version.
+FORMAT = 1
+
+_TABLES = """
+CREATE TABLE IF NOT EXISTS site (objects TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS offers (
+    number INTEGER PRIMARY KEY, key TEXT NOT NULL, deployment TEXT NOT NULL, start TEXT NOT NULL,
+    wall TEXT NOT NULL, cleared INTEGER NOT NULL DEFAULT 0);
+CREATE TABLE IF NOT EXISTS decisions (
+    number INTEGER PRIMARY KEY, mac TEXT NOT NULL, start TEXT NOT NULL, decision TEXT NOT NULL,
+    wall TEXT NOT NULL, UNIQUE (mac, start));
+CREATE TABLE IF NOT EXISTS statuses (
+    number INTEGER PRIMARY KEY, mac TEXT NOT NULL, start TEXT NOT NULL, n INTEGER NOT NULL,
+    message TEXT NOT NULL, wall TEXT NOT NULL, UNIQUE (mac, start, n));
+"""
+
+_Row = tuple[str, tuple[Any, ...]]
+
+
+class NotKept(Exception):
+    """The database could not be written; what was to be kept is tried again with the next commit."""
+
+
+class SqliteStore(MemoryStore):
+    """The management point's store with a file below it. Call its methods from one thread: the loop's.
+
+    Raises sqlite3.Error where the file is none of this service's.
+    """
+
+    def __init__(self, path: Path, site: Json | None = None) -> None:
+        """``site``: the objects, without secrets, for whoever reads the file later."""
+        super().__init__()
+        self._database = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+        try:
+            self._open(site)
+        except BaseException:
+            self._database.close()
+            raise
+        self._pending: list[_Row] = []
+        self._waiting: list[tuple[asyncio.AbstractEventLoop, asyncio.Future[None]]] = []
+        self._wake = threading.Condition()
+        self._closing = False
+        self._writer = threading.Thread(target=self._write, name="site store", daemon=True)
+        self._writer.start()
+
+    def _open(self, site: Json | None) -> None:
+        run = self._database.execute
+        run("PRAGMA journal_mode=WAL")
+        run("PRAGMA synchronous=FULL")
+        version = run("PRAGMA user_version").fetchone()[0]
+        if version not in (0, FORMAT):
+            raise sqlite3.DatabaseError(f"format {version}, this service knows {FORMAT}")
+        self._database.executescript(_TABLES)
+        run(f"PRAGMA user_version={FORMAT}")
+        if site is not None:
+            run("BEGIN")
+            run("DELETE FROM site")
+            run("INSERT INTO site VALUES (?)", (json.dumps(site),))
+            run("COMMIT")
+        for key, deployment, start in run("SELECT key, deployment, start FROM offers WHERE NOT cleared"):
+            super().offer(key, deployment, start)
+        for mac, start, decision in run("SELECT mac, start, decision FROM decisions ORDER BY number"):
+            super().decided(mac, start, json.loads(decision))
+        for mac, start, message in run("SELECT mac, start, message FROM statuses ORDER BY number"):
+            super().add_status(mac, start, [json.loads(message)])
+
+    def offer(self, key: str, deployment: str, start: str) -> None:
+        super().offer(key, deployment, start)
+        self._keep(
+            "INSERT INTO offers (key, deployment, start, wall) VALUES (?, ?, ?, ?)",
+            (key, deployment, start, _now()),
+        )
+
+    def clear(self, key: str) -> None:
+        super().clear(key)
+        self._keep("UPDATE offers SET cleared = 1 WHERE key = ?", (key,))
+
+    def decided(self, mac: str, start: str, decision: Json) -> None:
+        super().decided(mac, start, decision)
+        self._keep(
+            "INSERT OR IGNORE INTO decisions (mac, start, decision, wall) VALUES (?, ?, ?, ?)",
+            (mac, start, json.dumps(decision), _now()),
+        )
+
+    def add_status(self, mac: str, start: str, messages: Sequence[Json]) -> int:
+        taken = super().add_status(mac, start, messages)
+        wall = _now()
+        for message in messages:
+            self._keep(
+                "INSERT OR IGNORE INTO statuses (mac, start, n, message, wall) VALUES (?, ?, ?, ?, ?)",
+                (mac, start, message["n"], json.dumps(message), wall),
+            )
+        return taken
+
+    def _keep(self, statement: str, values: tuple[Any, ...]) -> None:
+        with self._wake:
+            self._pending.append((statement, values))
+
+    async def committed(self) -> None:
+        """All that was handed in before is on the disk. Raises NotKept."""
+        loop = asyncio.get_running_loop()
+        with self._wake:
+            if not self._pending and not self._waiting:
+                return
+            future: asyncio.Future[None] = loop.create_future()
+            self._waiting.append((loop, future))
+            self._wake.notify()
+        await future
+
+    def close(self) -> None:
+        """Write what is left and close."""
+        with self._wake:
+            self._closing = True
+            self._wake.notify()
+        self._writer.join()
+        self._database.close()
+
+    def _write(self) -> None:
+        """The writer's thread. A request's rows are in the batch of its own wait, or in an earlier one."""
+        while True:
+            with self._wake:
+                self._wake.wait_for(lambda: self._closing or self._waiting)
+                rows, self._pending = self._pending, []
+                waiting = self._waiting[:]
+                closing = self._closing
+            error = self._commit(rows)
+            with self._wake:
+                if error is not None:
+                    self._pending = rows + self._pending
+                del self._waiting[: len(waiting)]
+            for loop, future in waiting:
+                _settle(loop, future, error)
+            if closing:
+                return
+
+    def _commit(self, rows: Sequence[_Row]) -> sqlite3.Error | None:
+        try:
+            self._database.execute("BEGIN IMMEDIATE")
+            for statement, values in rows:
+                self._database.execute(statement, values)
+            self._database.execute("COMMIT")
+        except sqlite3.Error as error:
+            if self._database.in_transaction:
+                self._database.execute("ROLLBACK")
+            return error
+        return None
+
+
+def _settle(
+    loop: asyncio.AbstractEventLoop, future: asyncio.Future[None], error: sqlite3.Error | None
+) -> None:
+    def settle() -> None:
+        if future.done():
+            return
+        if error is None:
+            future.set_result(None)
+        else:
+            future.set_exception(NotKept(str(error)))
+
+    call: Callable[[], None] = settle
+    try:
+        loop.call_soon_threadsafe(call)
+    except RuntimeError:  # the loop has ended: nobody waits any more
+        return
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")

@@ -1,0 +1,111 @@
+"""What the service acknowledged is there after a kill: status messages and PXE decisions."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+from tests.contract.site_process import MAC, ONCE, SECRET, Service
+
+POSTS = 100
+
+
+def body(round_: int, number: int) -> bytes:
+    messages = [{"n": number, "id": 11134, "text": f"round {round_}"}]
+    return json.dumps({"mac": MAC, "start": f"round-{round_}", "messages": messages}).encode()
+
+
+def kept(folder: Path) -> set[tuple[str, int]]:
+    database = sqlite3.connect(folder / "site.sqlite")
+    try:
+        return set(database.execute("SELECT start, n FROM statuses"))
+    finally:
+        database.close()
+
+
+def test_no_status_message_that_was_acknowledged_is_lost(tmp_path: Path) -> None:
+    acknowledged: set[tuple[str, int]] = set()
+    cut = 0
+    for round_ in range(6):
+        service = Service(tmp_path)
+        enough = threading.Event()
+
+        def post(
+            first: int, service: Service = service, round_: int = round_, enough: threading.Event = enough
+        ) -> None:
+            for number in range(first, POSTS, 4):
+                try:
+                    status, _, _ = service.get("/status", "POST", body(round_, number))
+                except OSError:
+                    return
+                except Exception as error:  # the answer was cut off: not acknowledged
+                    assert "http.client" in type(error).__module__, error
+                    return
+                assert status == 200
+                acknowledged.add((f"round-{round_}", number))
+                if len([one for one in acknowledged if one[0] == f"round-{round_}"]) >= 10 * (round_ + 1):
+                    enough.set()
+
+        threads = [threading.Thread(target=post, args=(first,)) for first in range(4)]
+        for thread in threads:
+            thread.start()
+        assert enough.wait(30)
+        service.kill()
+        for thread in threads:
+            thread.join(30)
+        this = {one for one in acknowledged if one[0] == f"round-{round_}"}
+        assert len(this) >= 10
+        cut += len(this) < POSTS
+        assert acknowledged <= kept(tmp_path)
+    assert cut >= 3  # it was killed in the midst of the posts, not after them
+
+
+def test_a_required_deployment_that_was_offered_before_the_kill_is_not_offered_again(tmp_path: Path) -> None:
+    asked = f"/pxe?mac={ONCE}&client_system=7&start="
+    service = Service(tmp_path)
+    assert service.json(asked + "a")["mandatory"] is True
+    service.kill()
+    service = Service(tmp_path)
+    assert service.json(asked + "a")["action"] == "boot"  # the same start: the same answer
+    assert service.json(asked + "b")["action"] == "abort"
+    service.close()
+
+
+def test_the_database_has_no_secret(tmp_path: Path) -> None:
+    service = Service(tmp_path)
+    service.json(f"/policy/{MAC}/LAB20001")
+    service.close()
+    held = b"".join(path.read_bytes() for path in tmp_path.glob("site.sqlite*"))
+    assert b"PC-1" in held and b"Right-1" not in held and SECRET.encode() not in held
+
+
+def test_what_cannot_be_kept_is_not_acknowledged(tmp_path: Path) -> None:
+    service = Service(tmp_path)
+    blocker = sqlite3.connect(tmp_path / "site.sqlite", isolation_level=None)
+    blocker.execute("BEGIN IMMEDIATE")
+    begin = time.monotonic()
+    status, _, _ = service.get("/status", "POST", body(0, 1))
+    assert status == 503 and time.monotonic() - begin < 9
+    assert kept(tmp_path) == set()
+    blocker.execute("ROLLBACK")
+    blocker.close()
+    assert service.get("/status", "POST", body(0, 1))[0] == 200
+    assert kept(tmp_path) == {("round-0", 1)}
+    service.close()
+
+
+def test_a_database_that_is_none_of_ours_is_said(tmp_path: Path) -> None:
+    database = tmp_path / "site.sqlite"
+    database.write_bytes(b"no database at all, but long enough to look at" * 100)
+    (tmp_path / "site.json").write_text(json.dumps({"port": 0, "database": str(database)}))
+    done = subprocess.run(
+        [sys.executable, "-m", "lab.site.service", "--config", str(tmp_path / "site.json")],
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=30,
+    )  # fmt: skip
+    assert done.returncode == 1 and done.stdout == ""
+    assert "cannot be used: file is not a database" in done.stderr and "Traceback" not in done.stderr
