@@ -35,6 +35,15 @@ class Variables:
 
 
 def find_device(site: SiteObjects, mac: str, uuid: str) -> tuple[Device | None, tuple[str, ...]]:
+    """The record of a computer, and how it was found; a record *Unknown* is named as what it is."""
+    found, reasons = _looked_up(site, mac, uuid)
+    if found is not None and found.name.casefold() == "unknown":
+        # Documented: it makes the computer a known one, for which there is no deployment.
+        reasons.append("record 'Unknown' is left over from a start that came to no end: delete it")
+    return found, tuple(reasons)
+
+
+def _looked_up(site: SiteObjects, mac: str, uuid: str) -> tuple[Device | None, list[str]]:
     """The record of a computer, and how it was found.
 
     By SMBIOS GUID first, then by MAC address (documented: by both; that a GUID goes before an address is a
@@ -62,7 +71,7 @@ def find_device(site: SiteObjects, mac: str, uuid: str) -> tuple[Device | None, 
         other = [one.name for one in by_mac if one != found]
         if other and found not in by_mac:
             reasons.append(f"MAC address {mac} is that of {', '.join(other)}: the GUID goes before it")
-        return found, tuple(reasons)
+        return found, reasons
     if by_mac:
         found = by_mac[0]
         reasons.append(f"MAC address {mac} is that of {found.name}")
@@ -71,9 +80,9 @@ def find_device(site: SiteObjects, mac: str, uuid: str) -> tuple[Device | None, 
         if len(by_mac) > 1:
             others = ", ".join(one.name for one in by_mac[1:])
             reasons.append(f"{others} has the same address: {found.name} is the first record")
-        return found, tuple(reasons)
+        return found, reasons
     reasons.append("the site has no record of it: an unknown computer")
-    return None, tuple(reasons)
+    return None, reasons
 
 
 def is_member(site: SiteObjects, collection: str, device: Device | None, unknown: str = "") -> bool:
@@ -138,7 +147,7 @@ def variables(site: SiteObjects, device: Device | None, unknown: str = "") -> Va
     as secret as in the strictest place that sets it.
     """
     layers: list[Collection | Device] = [
-        one for one in site.collections if not one.users and is_member(site, one.name, device, unknown)
+        one for one in site.collections if is_member(site, one.name, device, unknown)
     ]
     layers.sort(key=lambda one: one.priority if isinstance(one, Collection) else 0)
     if device is not None:

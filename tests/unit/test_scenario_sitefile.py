@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,9 +13,11 @@ from hypothesis import strategies as st
 from lab.errors import InputError
 from lab.scenario.sitefile import LoadedSite, read_site, site_of_document, site_of_nodes
 from lab.scenario.siteschema import SiteFile
+from lab.sequence.model import Group, Step, TaskSequence
+from lab.site.highrisk import installs_os
 from lab.site.model import SiteObjects, Window
 from lab.site.policy import variables
-from lab.yamlio import parse_document, read_nodes
+from lab.yamlio import json_schema, parse_document, read_nodes
 from tests.golden_file import check_golden
 
 SITES = Path(__file__).parents[2] / "scenarios" / "sites"
@@ -165,6 +168,68 @@ deployments:
     assert site(allowed, folder).objects.deployments[0].collection == "All Unknown Computers"
 
 
+def test_rules_ask_for_what_a_record_has(folder: Path) -> None:
+    text = """site: LAB
+devices:
+  PC-1: {mac: 52:54:00:00:00:01, uuid: aaaaaaaa-0000-4000-8000-000000000001}
+  PC-2: {mac: 52:54:00:00:00:02}
+  LT-1: {mac: 52:54:00:00:01:01}
+collections:
+  By address: {rules: [{mac: '52:54:00:00:00:*'}]}
+  By GUID: {rules: [{uuid: 'AAAAAAAA-*'}]}
+  Both: {rules: [{name: 'PC-*', mac: '*:02'}, {name: lt-*}]}
+  Strangers: {members: [X64 unknown computer], include: [All Systems], exclude: [Both]}
+"""
+    members = {one.name: one.members for one in site(text, folder).objects.collections}
+    assert members == {
+        "By address": ("PC-1", "PC-2"), "By GUID": ("PC-1",), "Both": ("PC-2", "LT-1"),
+        "Strangers": ("PC-1", "x64 Unknown Computer"),
+    }  # fmt: skip
+
+
+def test_where_content_is_and_how(folder: Path) -> None:
+    text = """site: LAB
+distribution_points: {DP1: {anonymous: true}, DP2: , DP3: {unknown_computers: false}}
+distribution_point_groups: {Far: [dp2, DP3]}
+packages:
+  LAB00005: {distribution_points: [Far], state: {dp3: denied}}
+  LAB00006: {state: {DP1: damaged, DP2: missing}, content: ./tools}
+"""
+    loaded = site(text, folder)
+    assert [dict(one.distributed) for one in loaded.objects.packages] == [
+        {"DP2": "there", "DP3": "denied"}, {"DP1": "damaged", "DP2": "missing", "DP3": "there"},
+    ]  # fmt: skip
+    assert loaded.content == {"LAB00006": folder / "tools"}
+    assert [one.anonymous for one in loaded.objects.distribution_points] == [True, False, False]
+    assert [one.unknown_computers for one in loaded.objects.distribution_points] == [True, True, False]
+
+
+def test_sequences_of_an_export_and_what_is_wrong_with_one(folder: Path) -> None:
+    (folder / "broken.xml").write_text("<sequence><step>")
+    text = """site: LAB
+sequences:
+  LAB00010: {sequence: restart.xml, sequence_name: Restrat}
+  LAB00011: {sequence: broken.xml}
+  LAB00012: {sequence: broken.xml}
+settings: {default_size: 100, maximum_size: 50}
+"""
+    found = problems(text, folder)
+    assert [one for one in found if one.startswith("site.yaml")] == [
+        f"site.yaml:3:52: {folder / 'restart.xml'} holds no sequence 'Restrat'; "
+        "say by sequence_name which: restart",
+        "site.yaml:6:11: maximum_size must be greater than default_size (100); 0 switches it off",
+    ]
+    assert len([one for one in found if "broken.xml" in one]) == 1
+
+
+@pytest.mark.rule("R41", shown="sim")
+def test_what_installs_a_system() -> None:
+    applies = Step("SMS_TaskSequence_ApplyOperatingSystemAction", "Apply")
+    assert installs_os(TaskSequence("T", children=(Group("G", children=(applies,)),)))
+    assert not installs_os(TaskSequence("T", children=(Group("G", disabled=True, children=(applies,)),)))
+    assert not installs_os(TaskSequence("T", children=(replace(applies, disabled=True),)))
+
+
 RISKY = """site: LAB
 devices: {PC-1: {mac: 52:54:00:00:00:01}, PC-2: {mac: 52:54:00:00:00:02}}
 collections: {Some: {rules: [{name: 'pc-?'}]}}
@@ -239,6 +304,11 @@ deployments:
         "that answers PXE requests",
         "site.yaml:18:3: PXE gives LAB20003 to nobody: task sequence LAB00012 has no boot image",
     ]
+
+
+def test_editors_get_a_schema() -> None:
+    schema = json_schema(SiteFile)
+    assert schema["required"] == ["site"] and "deployments" in schema["properties"]
 
 
 def test_secret_and_empty_variables(folder: Path) -> None:

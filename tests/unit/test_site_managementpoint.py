@@ -7,6 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from lab.site.managementpoint import ContentAnswer, ManagementPoint, MemoryStore, Store
 from lab.site.model import (
@@ -53,7 +55,7 @@ class Point(ManagementPoint):
             site,
             policies={"LAB00010": base, "LAB00011": base},
             machines={MAC: {"name": "PC-1", "policy": {"at_end": "power-off"}}},
-            contents={"LAB00005": FILES, "LAB00006": FILES},
+            contents={"LAB00005": FILES, "LAB00006": FILES, "LAB00099": FILES},
             address="10.77.0.1",
             store=store if store is not None else MemoryStore(),
             tell=lambda kind, data: self.events.append((kind, data)),
@@ -85,6 +87,29 @@ def test_a_cleared_flag_of_the_record_itself() -> None:
     assert point.pxe(asked, "1").action == "abort"
     point.clear_required("PC-1")
     assert point.pxe(asked, "2").action == "boot"
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(["start", "again", "clear"]), st.sampled_from([7, 0])), max_size=12)
+)
+def test_whatever_happens_a_required_deployment_is_offered_once_between_two_clearings(
+    happenings: list[tuple[str, int]],
+) -> None:
+    point, start, fresh, latest = Point(), 0, True, None
+    for what, system in happenings:
+        if what == "clear":
+            point.clear_required("PC-1")
+            fresh = True
+            continue
+        again = what == "again" and start > 0
+        start += not again
+        decision = point.pxe(PxeRequest(MAC, UUID, system), str(start))
+        if again:
+            assert decision == latest
+            continue
+        assert (decision.action == "boot") == fresh
+        assert ("assignments" in point.assignments(MAC, UUID, str(start))) == fresh
+        latest, fresh = decision, False
 
 
 def test_another_management_point_over_the_same_store_goes_on_where_the_first_one_was() -> None:
@@ -148,6 +173,16 @@ def test_locations_come_with_the_files_of_the_newest_version() -> None:
     gone = point.locate(MAC, "LAB00099")
     assert gone["known"] is False and gone["files"] == [] and gone["locations"] == []
     assert point.told("location")[1]["known"] is False
+
+
+@pytest.mark.rule("R67", shown="sim")
+def test_every_sequence_gets_the_newest_version_however_many_updates_there_were() -> None:
+    for version in (3, 8):
+        newest = tuple(replace(one, version=version) for one in SITE.packages)
+        point = Point(replace(SITE, packages=newest))
+        for mac, uuid, deployment in ((MAC, UUID, "LAB20001"), (STRANGE_MAC, STRANGER, "LAB20002")):
+            assert point.policy(mac, uuid, deployment) is not None
+            assert point.locate(mac, "LAB00005")["version"] == version
 
 
 NOBODY = replace(SITE, account=None)

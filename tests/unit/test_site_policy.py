@@ -112,6 +112,8 @@ def test_locations_of_the_newest_version() -> None:
         {"distribution_point": "DP1", "url": "/content/LAB00005", "share": r"\\DP1\SMSPKGD$\LAB00005"},
         {"distribution_point": "DP2", "url": "/content/LAB00005", "share": r"\\DP2\SMSPKGD$\LAB00005"},
     ]
+    plain = replace(SITE, packages=(replace(SITE.packages[0], share=False),))
+    assert [place["share"] for place in locations(plain, "LAB00005")["locations"]] == ["", ""]
     assert locations(SITE, "LAB00006") == {
         "package": "LAB00006", "known": True, "version": 1, "locations": [],
     }  # fmt: skip

@@ -157,6 +157,8 @@ def test_an_exact_architecture_goes_before_a_higher_deployment_id() -> None:
     found = answer(UEFI, deployments=three)
     assert found.deployment == "LAB2000A", "compared as text"
     assert "LAB2000A is chosen before LAB20009, LAB20001" in found.reasons
+    cases = tuple(Deployment(one, "LAB00010", "Office") for one in ("lab2000a", "LAB2000B"))
+    assert answer(UEFI, deployments=cases).deployment == "LAB2000B", "case does not count"
 
 
 @pytest.mark.parametrize(
@@ -169,7 +171,7 @@ def test_an_exact_architecture_goes_before_a_higher_deployment_id() -> None:
         ((Device("B", OTHER_MAC, UUID), Device("A", MAC, UUID)), "A", "B has the same GUID: A has its MAC"),
         ((Device("A", OTHER_MAC, UUID), Device("B", "", UUID)), "A", "B has the same GUID: A is the first"),
         ((Device("A", MAC, OTHER), Device("B", MAC, "")), "A", "B has the same address: A is the first"),
-        ((Device("Unknown", MAC, UUID),), "Unknown", "is that of Unknown"),
+        ((Device("Unknown", MAC, UUID),), "Unknown", "left over from a start that came to no end"),
         ((Device("B", OTHER_MAC, OTHER),), "", "an unknown computer"),
         ((Device("B", "", ""),), "", "an unknown computer"),
     ],
@@ -178,6 +180,13 @@ def test_who_it_is(devices: tuple[Device, ...], who: str, why: str) -> None:
     found = answer(UEFI, devices=devices, deployments=(Deployment("D", "LAB00010", ALL_SYSTEMS),))
     assert (found.device, found.known, found.action) == (who, bool(who), "boot" if who else "abort")
     assert any(why in reason for reason in found.reasons), found.reasons
+
+
+def test_a_leftover_record_keeps_a_computer_from_the_deployments_for_unknown_ones() -> None:
+    unknown = (Deployment("LAB20002", "LAB00010", ALL_UNKNOWN),)
+    left = answer(UEFI, devices=(Device("Unknown", "", UUID),), deployments=unknown)
+    assert left.action == "abort" and "delete it" in left.reasons[1]
+    assert answer(UEFI, devices=(), deployments=unknown).action == "boot", "deleted, it is unknown again"
 
 
 def test_identifiers_that_many_computers_have() -> None:
@@ -198,6 +207,8 @@ def test_a_required_deployment_is_offered_once_and_an_available_one_each_time() 
     key = offer_key(SITE.devices[0], MAC, UUID)
     assert decide(SITE, UEFI, {key: ("LAB20001",)}).action == "abort"
     assert decide(SITE, UEFI, {"PC-2": ("LAB20001",)}).action == "boot"
+    changed = replace(SITE, deployments=office(purpose="available"))
+    assert decide(changed, UEFI, {key: ("LAB20001",)}).action == "boot", "it is available now"
     later = replace(SITE, deployments=(*SITE.deployments, Deployment("LAB20000", "LAB00010", "Office")))
     second = decide(later, UEFI, {key: ("LAB20001",)})
     assert (second.deployment, second.mandatory) == ("LAB20000", False)
