@@ -133,7 +133,7 @@ def run(
     _check_all(scenarios)
     records = []
     for loaded in _within(vm_budget, scenarios, settings, fidelity):
-        with Progress(ERR, loaded.title, template=loaded.scenario.machine) as progress:
+        with Progress(ERR, loaded.title, template=loaded.hardware) as progress:
             record = run_scenario(loaded, settings, progress.on_event, fidelity=fidelity, say=_say)
         OUT.print(render_rich(record, width=_width(), verbose=verbose))
         records.append(record)

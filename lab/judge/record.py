@@ -119,8 +119,7 @@ def build_record(
         folder=folder,
         scenario=loaded.title,
         path=str(loaded.path),
-        template=", ".join(dict.fromkeys(one.template_name for one in loaded.machines))
-        or loaded.scenario.machine,
+        template=loaded.hardware or loaded.scenario.machine,
         fidelity=fidelity,
         outcome=Outcome.ERROR if bug else outcome(verdicts, found, fault),
         verdicts=verdicts,

@@ -49,8 +49,10 @@ def check_pxe_count(item: PxeCountExpected, evidence: Evidence) -> Verdict:
 def check_status(item: StatusExpected, evidence: Evidence) -> Verdict:
     want = item.want
     what = f" {want.id}" if want.id is not None else ""
-    says = f" that says {quoted(want.contains)}" if want.contains else ""
-    expected = f"the machine sends {how_often(want)} status {plural(want, 'message')}{what}{says}"
+    messages = plural(want, "message")
+    verb = "says" if messages == "message" else "say"
+    says = f" that {verb} {quoted(want.contains)}" if want.contains else ""
+    expected = f"the machine sends {how_often(want)} status {messages}{what}{says}"
     with_id = [one for one in evidence.statuses if want.id in (None, one.id)]
     found = [one for one in with_id if want.contains is None or want.contains in one.text]
     status = counted(want, len(found), evidence.complete)
@@ -99,7 +101,7 @@ def _wanted(want: PxeExpectation) -> str:
     if want.deployment is not None:
         said += f" for deployment {want.deployment}" if want.deployment else " for no deployment"
     if want.mandatory is not None:
-        said += ", at once" if want.mandatory else ", after F12"
+        said += ", at once" if want.mandatory else ", if F12 is pressed"
     return said
 
 

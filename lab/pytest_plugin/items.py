@@ -80,7 +80,7 @@ class ScenarioRun:
 
     def _run(self) -> RunRecord:
         if self._fidelity == "vm":
-            missing = lacking(self._settings, self._loaded.template.firmware)
+            missing = lacking(self._settings, *self._loaded.firmwares)
             if missing:
                 told = "; ".join(f"{row.name}: {row.found} → {row.remedy}" for row in missing)
                 pytest.skip(f"this host cannot run it: {told}")

@@ -45,11 +45,12 @@ class Lab:
         self,
         template: str,
         *,
-        sequence: str,
+        sequence: str = "",
         hold_before: Sequence[str] | str = (),
         **more: Any,
     ) -> Machine:
-        """A machine made like ``template`` that will run ``sequence``; it is off.
+        """A machine made like ``template`` that will run ``sequence`` (or what its ``site`` deploys); it is
+        off.
 
         ``more``: the other keys of a scenario (variables, content, doubles, limits), as Python values.
         ``hold_before``: steps at whose beginning the machine waits for ``go_on``.
@@ -59,7 +60,9 @@ class Lab:
             raise UsageError(
                 "a test judges by itself", hint="assert on machine.run, machine.log, machine.disk"
             )
-        values = {"scenario": f"a machine of {self._path.name}", "machine": template, "sequence": sequence}
+        values = {"scenario": f"a machine of {self._path.name}", "machine": template}
+        if sequence:
+            values["sequence"] = sequence
         line = sys._getframe(1).f_lineno
         loaded = inline_scenario(
             {**values, **more}, shown(self._path, self._config), line=line,
@@ -99,7 +102,7 @@ def shown(path: Path, config: pytest.Config) -> Path:
 
 def need_host(loaded: LoadedScenario, settings: Settings) -> None:
     """Skip, with the remedy, what this host cannot run."""
-    missing = lacking(settings, loaded.template.firmware)
+    missing = lacking(settings, *loaded.firmwares)
     if missing:
         told = "; ".join(f"{row.name}: {row.found} → {row.remedy}" for row in missing)
         pytest.skip(f"this host cannot run it: {told}")

@@ -41,9 +41,9 @@ def examine(settings: Settings) -> Iterator[Prerequisite]:
     yield _accelerator(settings)
 
 
-def lacking(settings: Settings, firmware: str) -> list[Prerequisite]:
-    """What this host lacks to run a machine with that firmware ("uefi", "bios"); measures nothing slow."""
-    rows = [*check(), _memory(), *([_firmware()] if firmware == "uefi" else [])]
+def lacking(settings: Settings, *firmwares: str) -> list[Prerequisite]:
+    """What this host lacks to run machines with these firmwares ("uefi", "bios"); measures nothing slow."""
+    rows = [*check(), _memory(), *([_firmware()] if "uefi" in firmwares else [])]
     if "boot-file" not in known_images(settings.cache):
         rows.append(_tools())
     return [row for row in rows if not row.ok]

@@ -39,8 +39,17 @@ def smbios_uuid(value: Any) -> str:
         raise BadValue(f"{quoted(value)} is no UUID", hint) from None
 
 
+def machine_name(value: Any) -> str:
+    """A computer's name, as Windows takes it."""
+    text = value if isinstance(value, str) else ""
+    if not re.fullmatch(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,13}[A-Za-z0-9])?", text):
+        raise BadValue(f"{quoted(value)} is no computer's name", "letters, digits and hyphens; at most 15")
+    return text
+
+
 Mac = Annotated[str, PlainValidator(mac_address), WithJsonSchema({"type": "string"})]
 SmbiosUuid = Annotated[str, PlainValidator(smbios_uuid), WithJsonSchema({"type": "string", "format": "uuid"})]
+MachineName = Annotated[str, PlainValidator(machine_name), WithJsonSchema({"type": "string"})]
 F12 = Literal["pressed", "left"]
 
 
@@ -85,4 +94,4 @@ class ScenarioMachine(Model):
     f12: F12 | None = None
     wizard: Wizard | None = None
     expect: Expect | None = None
-    """besides what is expected of all machines"""
+    """a key here stands in place of the same key of what is expected of all machines"""

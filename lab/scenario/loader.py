@@ -14,9 +14,9 @@ from pathlib import Path
 
 from lab.errors import InputError, Problem, UsageError
 from lab.scenario.expectations import Expectation, FailedStepExpected, StepExpected
-from lab.scenario.finding import find_sequence, find_site, find_template
+from lab.scenario.finding import find_sequence, find_site
 from lab.scenario.keys import BUILT_IN_CONTENT, DEFAULT_CONTENT
-from lab.scenario.machines import LoadedMachine, load_machines, missing_keys, text_at
+from lab.scenario.machines import LoadedMachine, find_templates, load_machines, shape_problems, text_at
 from lab.scenario.matrix import Combination, combinations
 from lab.scenario.schema import Scenario, Template
 from lab.scenario.sitefile import LoadedSite, SequenceEntry, read_site, site_of_nodes
@@ -86,6 +86,16 @@ class LoadedScenario:
     @property
     def scenario(self) -> Scenario:
         return self.document.value
+
+    @property
+    def hardware(self) -> str:
+        """The names of the machines' templates, each once."""
+        return ", ".join(dict.fromkeys(machine.template_name for machine in self.machines))
+
+    @property
+    def firmwares(self) -> tuple[str, ...]:
+        """Of its machines, each once."""
+        return tuple(dict.fromkeys(machine.template.firmware for machine in self.machines))
 
     @property
     def title(self) -> str:
@@ -169,14 +179,14 @@ def assemble(
     ``path``: where it stands; ``sequence_path``: its sequence, which is not looked for then; ``judged``
     false: its expectations do not count.
     """
-    problems = missing_keys(root, judged=judged)
+    problems = shape_problems(root, judged=judged)
     site = _site(root, path, problems)
     try:
         document = as_document(root, Scenario)
     except InputError as error:
         # What the file names is looked for all the same, so that one reading tells everything.
         problems.extend(error.problems)
-        find_template(text_at(root, "machine"), path, templates, problems)
+        find_templates(root, path, templates, problems)
         if sequence_path is None:
             find_sequence(text_at(root, "sequence"), path, problems)
         raise InputError(problems) from error

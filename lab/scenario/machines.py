@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.errors import Problem
+from lab.scenario.expect import Expect
 from lab.scenario.expectations import Expectation, expectations, questions
 from lab.scenario.finding import find_template
 from lab.scenario.keys import DeviceVariable, ScenarioMachine, Wizard
@@ -99,7 +100,7 @@ def load_machines(
                 secrets=tuple(key for key, variable in variables.items() if variable.secret),
                 answers=_answers(own.f12 or scenario.f12, scenario.wizard, own.wizard),
                 expectations=(
-                    *(expectations(document, machine=judged_as) if judged else ()),
+                    *(expectations(document, _above(scenario, own), machine=judged_as) if judged else ()),
                     *(expectations(document, own.expect, keys, machine=judged_as) if own.expect else ()),
                 ),
             )
@@ -107,26 +108,49 @@ def load_machines(
     return tuple(made)
 
 
-def missing_keys(root: Node, *, judged: bool = True) -> list[Problem]:
-    """Keys that a scenario of this shape cannot do without. ``judged`` false: without ``expect``, too."""
+def shape_problems(root: Node, *, judged: bool = True) -> list[Problem]:
+    """Keys that a scenario of this shape cannot do without, or cannot have beside each other.
+
+    ``judged`` false: it needs no ``expect``.
+    """
     if not isinstance(root, MappingNode):
         return []
-    given = {key.text: value for key, value in root.entries}
-    machines = given.get("machines")
-    lacking: list[Problem] = []
+    given = {key.text: (key, value) for key, value in root.entries}
+    machines = _machine_nodes(root)
+    found: list[Problem] = []
     for key in ("machine", *(("expect",) if judged else ())):
         if key in given:
             continue
-        if not isinstance(machines, MappingNode) or not machines.entries:
-            lacking.append(root.place.problem(f"key '{key}' is missing"))
-            continue
-        for name, value in machines.entries:
+        if not machines:
+            found.append(root.place.problem(f"key '{key}' is missing"))
+        for name, value in machines:
             own = value.entries if isinstance(value, MappingNode) else ()
             if key not in {entry.text for entry, _ in own}:
-                lacking.append(name.place.problem(f"key '{key}' is missing", "or say it for all machines"))
+                found.append(name.place.problem(f"key '{key}' is missing", "or say it for all machines"))
     if "site" not in given and "sequence" not in given:
-        lacking.append(root.place.problem("key 'sequence' is missing"))
-    return lacking
+        found.append(root.place.problem("key 'sequence' is missing"))
+    for key in ("sequence", "sequence_name", "deployment") if "site" in given else ():
+        if key in given:
+            hint = "leave it out: the site's sequences and deployments count"
+            found.append(given[key][0].place.problem(f"'{key}' is the site's to say", hint))
+    for key in ("mac", "uuid") if machines else ():
+        if key in given:
+            hint = "write it below 'machines'"
+            found.append(given[key][0].place.problem(f"'{key}' is one machine's", hint))
+    return found
+
+
+def find_templates(root: Node, path: Path, templates: Path | None, problems: list[Problem]) -> None:
+    """Look for every template that is named; what is wrong goes to ``problems``."""
+    find_template(text_at(root, "machine"), path, templates, problems)
+    for name, _ in _machine_nodes(root):
+        find_template(text_at(root, "machines", name.text, "machine"), path, templates, problems)
+
+
+def _machine_nodes(root: Node) -> tuple[tuple[Scalar, Node], ...]:
+    entries = root.entries if isinstance(root, MappingNode) else ()
+    machines = next((value for key, value in entries if key.text == "machines"), None)
+    return tuple(machines.entries) if isinstance(machines, MappingNode) else ()
 
 
 def text_at(root: Node | None, *keys: str) -> Scalar | None:
@@ -146,6 +170,13 @@ def _template(
     template = find_template(text_at(root, *where), path, templates, found)
     problems += [problem for problem in found if problem not in problems]
     return template
+
+
+def _above(scenario: Scenario, own: ScenarioMachine) -> Expect:
+    """What is expected of all machines, without what this one says itself."""
+    said = own.expect.model_fields_set if own.expect is not None else set()
+    expect = scenario.expect
+    return Expect.model_construct(**{key: getattr(expect, key) for key in expect.model_fields_set - said})
 
 
 def _together(

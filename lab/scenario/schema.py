@@ -21,7 +21,16 @@ from lab.scenario.fields import (
     VariableValue,
     WindowsPath,
 )  # fmt: skip
-from lab.scenario.keys import F12, Content, DeviceVariable, Mac, ScenarioMachine, SmbiosUuid, Wizard
+from lab.scenario.keys import (
+    F12,
+    Content,
+    DeviceVariable,
+    Mac,
+    MachineName,
+    ScenarioMachine,
+    SmbiosUuid,
+    Wizard,
+)  # fmt: skip
 from lab.scenario.software import Application, Child, Package, Share, Update
 from lab.yamlio import BadValue, Model, quoted
 
@@ -124,7 +133,7 @@ class Scenario(Model):
     f12: F12 = "pressed"
     """what happens where the firmware asks for F12"""
     wizard: Wizard = Wizard()
-    machines: dict[str, ScenarioMachine] = Field(default_factory=dict, max_length=16)
+    machines: dict[MachineName, ScenarioMachine] = Field(default_factory=dict, max_length=16)
     """several machines at once, by their names"""
     sequence: str = ""
     """a task sequence (XML or zip): beside the scenario, or in a folder sequences/ there or above"""
@@ -206,26 +215,6 @@ class Scenario(Model):
             if variable.secret and name.casefold() in told:
                 raise BadValue(f"variable {quoted(name)} is secret: nobody sees what it is at the end")
         return self
-
-    @model_validator(mode="after")
-    def _the_site_says_it(self) -> Scenario:
-        said = [key for key in ("sequence", "sequence_name", "deployment") if key in self.model_fields_set]
-        if self.site is not None and said:
-            raise BadValue(f"'{said[0]}' is the site's to say", "its sequences and deployments count")
-        alone = [key for key in ("mac", "uuid") if key in self.model_fields_set]
-        if self.machines and alone:
-            raise BadValue(f"'{alone[0]}' is one machine's", "write it below 'machines'")
-        return self
-
-    @field_validator("machines")
-    @classmethod
-    def _machine_names(cls, value: dict[str, Any]) -> dict[str, Any]:
-        for name in value:
-            if not re.fullmatch(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,13}[A-Za-z0-9])?", name):
-                raise BadValue(
-                    f"{quoted(name)} is no computer's name", "letters, digits and hyphens; at most 15"
-                )
-        return value
 
 
 class DiskTemplate(Model):

@@ -1,0 +1,146 @@
+"""The judge on what the site decided and was told, on starts that came to nothing, on several machines."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from lab.judge.evidence import Evidence, RecordSeen, evidence
+from lab.judge.judging import judge
+from lab.judge.verdict import Verdict
+from lab.scenario.expectations import expectations
+from lab.scenario.schema import Scenario
+from lab.yamlio import parse_document
+from tests.story import Story, final_state, good_run
+
+HEAD = "scenario: t\nmachine: m\nsequence: s\nexpect:\n  "
+REASONS = ["the site has no record of it: an unknown computer", "LAB20001: it is for known ones"]
+
+
+def verdicts(expect: str, found: Evidence, machine: str = "") -> list[Verdict]:
+    return judge(expectations(parse_document(HEAD + expect, "s.yaml", Scenario), machine=machine), found)
+
+
+def pxe(story: Story, start: str, **more: Any) -> None:
+    told = {"deployment": "LAB20001", "boot_image": "LAB00002", "mandatory": False, "known": True,
+            "device": "PC-1", "reasons": ["PC-1 is known"]}  # fmt: skip
+    story.say("site", "pxe", mac="52:54:00:00:00:01", start=start, **{"action": "boot", **told, **more})
+
+
+def refused() -> Story:
+    story = Story()
+    pxe(story, "1", action="ignore", deployment="", boot_image="", known=False, device="", reasons=REASONS)
+    story.say("lab", "not-started", reason="PXE: ignore: nothing is deployed to it")
+    return story
+
+
+def twice(end: bool = True) -> Story:
+    story = Story()
+    pxe(story, "1", mandatory=True)
+    pxe(story, "1", mandatory=True)  # asked again within one start
+    messages = [{"id": 11140, "text": "began"}, {"id": 11135, "step": 2, "action": "Apply", "code": 1}]
+    story.say("site", "status", mac="52:54:00:00:00:01", start="1", messages=messages)
+    pxe(story, "2", action="abort", deployment="", boot_image="")
+    if end:
+        story.say("lab", "unfinished", reason="it is offered nothing any more")
+    return story
+
+
+LOST, TWICE, CUT = (evidence(story.events, {}) for story in (refused(), twice(), twice(end=False)))
+
+
+@pytest.mark.parametrize(
+    ("expect", "found", "said"),
+    [
+        ("result: not-started", LOST, "held"),
+        ("result: unfinished", LOST, "falsified"),
+        ("result: not-started", TWICE, "falsified"),
+        ("result: unfinished", TWICE, "held"),
+        ("result: not-started", CUT, "no-evidence"),
+        ("result: success", LOST, "falsified"),
+        ("steps_not_run: [Apply]", LOST, "held"),
+        ("log: [{contains: x, absent: true}]", LOST, "held"),
+        ("pxe: ignore", LOST, "held"),
+        ("pxe: abort", LOST, "falsified"),
+        ("pxe: {known: false, deployment: ''}", LOST, "held"),
+        ("pxe: {known: true}", LOST, "falsified"),
+        ("pxe: boot", TWICE, "falsified"),  # of every start
+        ("pxe: {device: pc-1}", TWICE, "held"),
+        ("pxe: {device: pc-1}", CUT, "no-evidence"),  # another start may come
+        ("pxe: [{mandatory: true, boot_image: lab00002}, abort]", TWICE, "held held held"),
+        ("pxe: [boot]", TWICE, "held falsified"),
+        ("pxe: [boot, abort, abort]", TWICE, "held held falsified falsified"),
+        ("pxe: [boot, boot]", TWICE, "held falsified held"),
+        ("pxe: [boot, abort]", CUT, "held held no-evidence"),
+        ("status: 11140", TWICE, "held"),
+        ("status: 11143", TWICE, "falsified"),
+        ("status: 11143", CUT, "no-evidence"),
+        ("status: [{id: 11135, contains: Apply, count: 1}, {contains: began}]", TWICE, "held held"),
+        ("status: {id: 11135, contains: Format}", TWICE, "falsified"),
+        ("status: {id: 11143, absent: true}", TWICE, "held"),
+        ("status: {id: 11140, absent: true}", CUT, "falsified"),
+        ("status: 11140", LOST, "falsified"),
+    ],
+)
+def test_what_the_site_shows_is_judged(expect: str, found: Evidence, said: str) -> None:
+    assert [verdict.status for verdict in verdicts(expect, found)] == said.split()
+
+
+def test_a_decision_that_was_not_expected_says_what_the_site_decided_and_why() -> None:
+    lines = [RecordSeen(0, "", "SMSPXE", text, "info", number) for number, text in enumerate((
+        "52:54:00:00:00:09, A: device is in the database.",
+        "52:54:00:00:00:01, B: device is not in the database.",
+        "52:54:00:00:00:01, B: Not serviced.",
+    ), 1)]  # fmt: skip
+    found = evidence(refused().events, {}, pxe_records=tuple(lines))
+    (verdict,) = verdicts("pxe: {action: boot, boot_image: LAB00002, mandatory: true}", found)
+    assert verdict.expected == (
+        "at a start from the network, the site lets the machine boot with boot image LAB00002, at once"
+    )
+    assert verdict.seen == "the site did not answer an unknown machine"
+    assert [cause.text for cause in verdict.causes] == [f"the site: {reason}" for reason in REASONS]
+    assert (verdict.file, verdict.line) == ("SMSPXE.log", 3)
+    (verdict,) = verdicts("result: success", found)
+    assert verdict.seen == "no sequence began: PXE: ignore: nothing is deployed to it"
+    assert [cause.text for cause in verdict.causes][1:3] == [
+        f"the site: {REASONS[1]}", "the site did not answer an unknown machine",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("expect", "status"),
+    [("Not serviced", "held"), ("{contains: nonsense, file: SMSPXE.log}", "falsified")],
+)
+def test_the_sites_own_log_is_a_log(expect: str, status: str) -> None:
+    record = RecordSeen(0, "", "SMSPXE", "Not serviced.", "info", 7)
+    found = evidence(refused().events, {}, pxe_records=(record,))
+    text = expect if expect.startswith("{") else f"{{contains: {expect}, file: SMSPXE.log}}"
+    (verdict,) = verdicts(f"log: [{text}]", found)
+    assert verdict.status == status and verdict.file == "SMSPXE.log"
+    (without,) = verdicts(f"log: [{text}]", LOST)
+    assert (without.status, without.seen) == ("no-evidence", "the run has no SMSPXE.log")
+
+
+def together(*stories: Story) -> Sequence[Any]:
+    events = sorted((event for story in stories for event in story.events), key=lambda event: event.time)
+    return [type(event)(**{**event.__dict__, "seq": number}) for number, event in enumerate(events, 1)]
+
+
+def test_each_machine_is_judged_by_what_it_did_itself() -> None:
+    well = good_run()
+    other = Story("PC-2")
+    pxe(other, "1", action="ignore", reasons=REASONS)
+    other.say("lab", "not-started", reason="PXE: ignore: nothing is deployed to it")
+    found = evidence(together(well, other), {"PC-1": final_state()})
+    (first,) = verdicts("result: success", found, "PC-1")
+    (second,) = verdicts("result: success", found, "PC-2")
+    assert (first.status, second.status) == ("held", "falsified")
+    assert second.wanted == "PC-2: the sequence succeeds"
+    (third,) = verdicts("steps_not_run: [Apply Operating System]", found, "PC-2")
+    assert third.status == "held", "it ran on the other one"
+    (disk,) = verdicts("disk: {style: GPT}", found, "PC-2")
+    assert disk.status == "no-evidence", "the disk of the other one is no evidence"
+    (nobody,) = verdicts("result: success", found, "PC-3")
+    assert nobody.status == "no-evidence"
