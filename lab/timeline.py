@@ -25,7 +25,8 @@ PHASES = (
 
 #: Who observed an event.
 SOURCES = (
-    "lab", "hypervisor", "console", "dhcp", "tftp", "http", "agent", "engine", "smsts", "screen", "fault",
+    "lab", "hypervisor", "console", "dhcp", "tftp", "http", "site", "agent", "engine", "smsts", "screen",
+    "fault",
 )  # fmt: skip
 _SOURCES = frozenset(SOURCES)
 

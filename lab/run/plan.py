@@ -6,23 +6,27 @@ Paths in it are absolute and those of the host; inside the sandbox they are the 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from lab.disk.reader import Questions
 from lab.hypervisor.protocol import DiskSpec, MachineSpec, NicSpec, SmbiosSpec
+from lab.network.ipxe import BootFiles, Scripts
 
 
 @dataclass(frozen=True)
 class MachinePlan:
-    """A machine and what it will be told. ``address`` is the one DHCP gives it."""
+    """A machine and what it will be told. ``address`` is the one DHCP gives it; ``policy``: what its policy
+    says beside the sequence's. ``answers``: what the person at the machine does: {"f12": is it pressed,
+    "choose": deployment, name or number on the wizard's page, "variables": {name: value}}."""
 
     spec: MachineSpec
     address: str
     policy: Mapping[str, Any]
     questions: Questions = field(default_factory=Questions)
+    answers: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def mac(self) -> str:
@@ -35,8 +39,12 @@ class RunPlan:
 
     folder       the run's folder, there already; cache and project: the host's
     content      package -> relative name -> file; boot_files: name -> file, by HTTP and TFTP
-    boot_script  the iPXE script
-    pxelinux     PXELINUX's configuration
+    site         SiteObjects as JSON
+    policies     sequence's package -> what its policy says, whichever machine asks (docs/architecture.md)
+    contents     package -> [{"name", "size", "sha256"}]
+    boot_images  package -> {"uefi": name, "bios": [kernel, initrd]}, names of boot_files
+    scripts      what iPXE is answered: lab.network.ipxe.Scripts
+    command_line of LabPE's kernel on BIOS
     accelerator  "auto": the probe decides inside
     time_limit   seconds for the whole run, before the host's factor
     limits       seconds per phase that replace the usual ones, before the host's factor
@@ -51,8 +59,12 @@ class RunPlan:
     machines: tuple[MachinePlan, ...]
     content: Mapping[str, Mapping[str, str]]
     boot_files: Mapping[str, str]
-    boot_script: str
-    pxelinux: str
+    site: Mapping[str, Any] = field(default_factory=dict)
+    policies: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    contents: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
+    boot_images: Mapping[str, BootFiles] = field(default_factory=dict)
+    scripts: Scripts | None = None
+    command_line: str = ""
     accelerator: Literal["auto", "kvm", "tcg"] = "auto"
     time_limit: float = 1800.0
     limits: Mapping[str, float] = field(default_factory=dict)
@@ -85,6 +97,7 @@ def _machine(data: Mapping[str, Any]) -> MachinePlan:
         address=data["address"],
         policy=data["policy"],
         questions=Questions(**questions),
+        answers=data["answers"],
     )
 
 

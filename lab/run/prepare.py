@@ -16,8 +16,8 @@ from typing import Any
 from lab.disk.reader import Questions
 from lab.errors import InputError, LabFault, UsageError
 from lab.files import write_whole
-from lab.network import dnsmasq, pxelinux
-from lab.network.ipxe import boot_script
+from lab.network import dnsmasq
+from lab.network.ipxe import BootFiles, scripts
 from lab.pe.images import client_package, ensure_pe, ensure_reference_image
 from lab.pe.recipe import read_recipe
 from lab.run.offer import offer
@@ -205,6 +205,9 @@ def make_plan(
     spec = machine_spec(loaded.template, MACHINE_NAME, mac, identifier)
     told = policy(loaded, sequence, site.files, client=site.client_package, boot_image=site.boot_image)
     command_line = read_recipe().command_line
+    boot_images: dict[str, BootFiles] = {
+        site.boot_image: {"uefi": dnsmasq.BOOT_FILE, "bios": dnsmasq.BIOS_FILES}
+    }
     machine = MachinePlan(spec, dnsmasq.host_address(0), told, Questions(*loaded.questions()))
     return RunPlan(
         name=loaded.title,
@@ -217,8 +220,9 @@ def make_plan(
             for package, content in site.files.items()
         },
         boot_files={name: str(path) for name, path in site.boot_files.items()},
-        boot_script=boot_script(command_line=command_line),
-        pxelinux=pxelinux.configuration(command_line),
+        boot_images=boot_images,
+        scripts=scripts(boot_images, command_line),
+        command_line=command_line,
         accelerator=settings.accelerator,
         time_limit=scenario.limits.time or settings.time_limit,
         patience=max((double.takes for double in scenario.doubles), default=0.0),

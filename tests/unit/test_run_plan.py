@@ -28,8 +28,7 @@ def test_a_plan_is_the_same_after_its_journey() -> None:
     machine = MachinePlan(spec, "10.77.0.10", {"a": [1]}, Questions(("C:\\x",), ("HKLM\\SYSTEM",)))
     plan = RunPlan(
         name="n", folder=Path("/r"), cache=Path("/c"), project=Path("/p"), machines=(machine,),
-        content={"LAB00001": {"a.wim": "/c/a.wim"}}, boot_files={"x.efi": "/c/x.efi"}, boot_script="#!ipxe\n",
-        pxelinux="DEFAULT labpe\n",
+        content={"LAB00001": {"a.wim": "/c/a.wim"}}, boot_files={"x.efi": "/c/x.efi"},
         limits={"dhcp": 3.0}, patience=2.0,
     )  # fmt: skip
     line = plan.to_line()
