@@ -13,7 +13,6 @@ from typing import Any
 
 from lab.network import pxelinux
 from lab.network.dnsmasq import BIOS_FILES, BOOT_FILE, PXELINUX_CONFIGURATION, PXELINUX_FILES
-from lab.network.ipxe import BootFiles
 
 _UEFI_X64 = (7, 9)
 
@@ -29,7 +28,7 @@ class Folder:
 def folder(
     decision: Mapping[str, Any],
     client_system: int,
-    boot_images: Mapping[str, BootFiles],
+    boot_images: Mapping[str, Mapping[str, Any]],
     command_line: str,
     *,
     pressed: bool,
@@ -37,7 +36,7 @@ def folder(
     """The folder that follows a decision (``PxeDecision`` as JSON). ``client_system``: DHCP option 93;
     ``pressed``: somebody would press F12 where the firmware cannot ask.
 
-    A boot image that the lab has no files of gives an empty folder.
+    ``boot_images``: package -> ``ipxe.BootFiles``. One that the lab has no files of gives an empty folder.
     """
     files = {package.casefold(): item for package, item in boot_images.items()}
     image = files.get(str(decision["boot_image"]).casefold()) if decision["action"] == "boot" else None
