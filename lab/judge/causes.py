@@ -72,7 +72,7 @@ def told_decision(decision: DecisionSeen) -> str:
     """What the site decided, as a clause that follows it."""
     who = decision.device or "a known machine" if decision.known else "an unknown machine"
     if decision.action == "boot":
-        how = "at once" if decision.mandatory else "after F12"
+        how = "at once" if decision.mandatory else "if F12 is pressed"
         return f"gave {who} boot image {decision.boot_image} {how}, for deployment {decision.deployment}"
     done = {"abort": "sent {} on to its next boot device", "ignore": "did not answer {}"}
     said = done.get(decision.action, "decided otherwise about {}").format(who)

@@ -101,7 +101,7 @@ def _wanted(want: PxeExpectation) -> str:
     if want.deployment is not None:
         said += f" for deployment {want.deployment}" if want.deployment else " for no deployment"
     if want.mandatory is not None:
-        said += ", at once" if want.mandatory else ", after F12"
+        said += ", at once" if want.mandatory else ", if F12 is pressed"
     return said
 
 

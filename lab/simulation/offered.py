@@ -27,6 +27,7 @@ from lab.site.smspxe import lines
 from lab.timeline import Timeline
 
 MakePoint = Callable[..., ManagementPoint]
+Tell = Callable[[str, dict[str, Any]], None]
 
 DEPLOYMENT = "LAB20000"
 #: The package of a sequence that has none.
@@ -38,12 +39,7 @@ _ACCOUNT = Account("LAB\\naa", "alone")
 _BOOT_IMAGE, _CLIENT = "_SMSTSBootImageID", "_SMSTSClientPackageID"
 
 
-def pxe_log(
-    objects: SiteObjects,
-    tell: Callable[[str, dict[str, Any]], None],
-    log: list[str],
-    wall: Callable[[], float],
-) -> Callable[[str, dict[str, Any]], None]:
+def pxe_log(objects: SiteObjects, tell: Tell, log: list[str], wall: Callable[[], float]) -> Tell:
     """``tell`` that puts the records of SMSPXE.log into ``log``, too. ``wall`` gives UTC seconds since 1970."""
     asks, decides = (tuple(item.name for item in fields(kind)) for kind in (PxeRequest, PxeDecision))
 
@@ -57,7 +53,7 @@ def pxe_log(
     return both
 
 
-def telling(timeline: Timeline, machines: Mapping[str, str]) -> Callable[[str, dict[str, Any]], None]:
+def telling(timeline: Timeline, machines: Mapping[str, str]) -> Tell:
     """Puts what a site does on the timeline. ``machines``: MAC (lower case) -> name."""
 
     def tell(kind: str, data: dict[str, Any]) -> None:

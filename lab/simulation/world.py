@@ -198,8 +198,8 @@ class World:
         shown = page.to_json()
         self._tell.emit("wizard", shown)
         answer = typed(shown, self._occupant.answers, machine=self._spec.name)
-        said = {"text": answer} if page.kind == "choose" else {"name": page.name}  # never its value
-        self._tell.say("lab", "typed", page=page.kind, **said)
+        what = {"text": answer} if page.kind == "choose" else {"name": page.name}  # never its value
+        self._tell.say("lab", "typed", data={"page": page.kind, **what})
         self._clock.pause(_READS + _TYPES * len(answer))
         return answer
 

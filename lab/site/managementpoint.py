@@ -301,15 +301,17 @@ class ManagementPoint:
     def _offers(
         self, device: Device | None, mac: str, uuid: str
     ) -> tuple[list[Deployment], list[Deployment]]:
-        """(assignments, required ones withheld). Guess: a required deployment that PXE has offered before is
-        left out in Windows PE, too, unless it is what this start was started for."""
+        """(assignments, required ones withheld). Guesses: a required deployment that PXE has offered before is
+        left out in Windows PE, too; and where PXE started the computer for a deployment, no other required one
+        runs in its place: its boot image may be none for this computer."""
         ran = {one.casefold() for one in self._store.offered(offer_key(device, mac, uuid))}
         if device is not None and device.last_pxe:
             ran.add(device.last_pxe.casefold())
         last = self._store.last_decision(mac.casefold())
-        if last is not None:
-            ran.discard(last["deployment"].casefold())
         found = site_policy.assignments(self.site, device, self._unknown(device, mac))
+        if last is not None and last["deployment"]:
+            ran |= {one.id.casefold() for one in found}
+            ran.discard(last["deployment"].casefold())
         withheld = [one for one in found if one.purpose == "required" and one.id.casefold() in ran]
         return [one for one in found if one not in withheld], withheld
 
