@@ -40,7 +40,7 @@ _BOOT_IMAGE, _CLIENT = "_SMSTSBootImageID", "_SMSTSClientPackageID"
 
 
 def pxe_log(objects: SiteObjects, tell: Tell, log: list[str], wall: Callable[[], float]) -> Tell:
-    """``tell`` that puts the records of SMSPXE.log into ``log``, too. ``wall`` gives UTC seconds since 1970."""
+    """``tell`` that puts the records of SMSPXE.log into ``log``, too. ``wall``: UTC seconds since 1970."""
     asks, decides = (tuple(item.name for item in fields(kind)) for kind in (PxeRequest, PxeDecision))
 
     def both(kind: str, data: dict[str, Any]) -> None:

@@ -301,9 +301,9 @@ class ManagementPoint:
     def _offers(
         self, device: Device | None, mac: str, uuid: str
     ) -> tuple[list[Deployment], list[Deployment]]:
-        """(assignments, required ones withheld). Guesses: a required deployment that PXE has offered before is
-        left out in Windows PE, too; and where PXE started the computer for a deployment, no other required one
-        runs in its place: its boot image may be none for this computer."""
+        """(assignments, required ones withheld). Guesses: a required deployment that PXE has offered before
+        is left out in Windows PE, too; and where PXE started the computer for a deployment, no other required
+        one runs in its place: its boot image may be none for this computer."""
         ran = {one.casefold() for one in self._store.offered(offer_key(device, mac, uuid))}
         if device is not None and device.last_pxe:
             ran.add(device.last_pxe.casefold())

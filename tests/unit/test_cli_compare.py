@@ -55,3 +55,22 @@ def test_what_cannot_be_compared_is_told(told: Told, tmp_path: Path) -> None:
     assert told("run", *export, "--fidelity", "sim")[0] == 0
     code, said = told("compare", (tmp_path / "reports" / "latest").resolve())
     assert code == 2 and "--fidelity sim" in said
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "shown"),
+    [
+        ('"action":"boot"', '"action":"abort"', '"action": "abort"'),
+        ('"id":11143', '"id":11141', '"id": 11141'),
+    ],
+)
+def test_what_the_site_decided_and_was_told_is_compared_too(
+    told: Told, tmp_path: Path, before: str, after: str, shown: str
+) -> None:
+    assert told("run", tmp_path / "hello.yaml", "--fidelity", "sim")[0] == 0
+    timeline = (tmp_path / "reports" / "latest").resolve() / "timeline.jsonl"
+    text = timeline.read_text()
+    assert before in text
+    timeline.write_text(text.replace(before, after))
+    code, said = told("compare", timeline.parent)
+    assert code == 1 and any(line.startswith("- ") and shown in line for line in said.splitlines())
