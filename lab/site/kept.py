@@ -28,7 +28,7 @@ class Offer:
 
 @dataclass(frozen=True)
 class Kept:
-    """``objects``: the site, without secrets. ``decisions`` and ``statuses``: (MAC, JSON, wall) in their order,
+    """``objects``: the site, without secrets. ``decisions`` and ``statuses``: (MAC, JSON, wall), in order,
     each with its ``start``. ``history``: MAC -> entries of ``ManagementPoint.history``."""
 
     objects: SiteObjects

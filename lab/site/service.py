@@ -71,9 +71,14 @@ def serve(config: SiteConfig, log: Callable[[dict[str, Any]], None], lifeline: T
         store = stack.enter_context(
             closing(SqliteStore(Path(database), without_secrets(config.objects().to_json())))
         )
+        smspxe_log = (
+            stack.enter_context(Path(config.log).open("a", encoding="utf-8", newline=""))
+            if config.log
+            else None
+        )
         server = uvicorn.Server(
             uvicorn.Config(
-                SiteApp(replace(config, port=port), store, log),
+                SiteApp(replace(config, port=port), store, log, smspxe_log),
                 http=protocol(log),
                 h11_max_incomplete_event_size=HEAD_LIMIT,
                 loop="asyncio",
