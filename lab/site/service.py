@@ -16,6 +16,7 @@ request has "" as its method and path. End of file on standard input ends the se
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import resource
 import socket
@@ -99,6 +100,7 @@ def serve(config: SiteConfig, log: Callable[[dict[str, Any]], None], lifeline: T
 
         if lifeline is not None:
             threading.Thread(target=watch, args=(lifeline,), name="lifeline", daemon=True).start()
+        gc.freeze()  # what stays for good is not looked through again and again
         log({"ready": True, "port": port})
         server.run(sockets=[listener])
 
