@@ -25,6 +25,7 @@ from lab.commands.log import log
 from lab.commands.replay import replay_
 from lab.commands.rules import rules
 from lab.commands.sequence import sequence as sequence_group
+from lab.commands.site import site
 from lab.errors import (
     EXIT_BUG,
     EXIT_INTERRUPTED,
@@ -247,7 +248,7 @@ def _within(
         yield known[item]
 
 
-for group in (sequence_group, log, replay_, code, rules, compare):
+for group in (sequence_group, site, log, replay_, code, rules, compare):
     osdlab.add_command(group)
 
 

@@ -19,7 +19,7 @@ from lab.site.model import (
 )  # fmt: skip
 
 ACCOUNT = ("LAB-naa", "Right-1")
-DEVICES = 500
+DEVICES = 4000
 
 
 def mac(index: int) -> str:
@@ -27,7 +27,7 @@ def mac(index: int) -> str:
 
 
 def site() -> SiteObjects:
-    """A site of 500 devices: half of them in a collection with a required deployment, each with variables."""
+    """A site of 4000 devices: half of them in a collection with a required deployment, each with variables."""
     names = [f"PC-{index}" for index in range(DEVICES)]
     return SiteObjects(
         "LAB",

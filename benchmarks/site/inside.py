@@ -1,7 +1,7 @@
 """The part that runs in the lab's namespaces: one network, two servers on the bridge, one client on a tap.
 
-The client is in a namespace of its own, behind a veth pair that is in the lab's bridge as a guest's tap is; both
-servers serve the same file to the same client, in turn.
+The client is in a namespace of its own, behind a veth pair that is in the lab's bridge as a guest's tap is;
+both servers serve the same file to the same client, in turn.
 """
 
 from __future__ import annotations

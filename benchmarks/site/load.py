@@ -1,4 +1,4 @@
-"""Clients that start at a steady rate, whatever the service does: PXE, assignments, policy, status.
+"""Clients that start at a steady rate, whatever the service does: PXE, assignments, policy.
 
 An open loop: a client that is due begins although others wait, so that a slow service shows in the times.
 """
@@ -56,9 +56,6 @@ async def client(address: str, index: int, times: list[float]) -> None:
     answer = json.loads(await request(address, f"GET /policy/{me}{rest}X-Start: {start}\r\n\r\n", times))
     deployment = answer["assignments"][0]["deployment"]
     await request(address, f"GET /policy/{me}/{deployment}{rest}\r\n", times)
-    message = {"n": 1, "id": 11144, "severity": "info", "text": "started"}
-    body = json.dumps({"mac": me, "start": start, "messages": [message]})
-    await request(address, f"POST /status{rest}Content-Length: {len(body)}\r\n\r\n{body}", times)
 
 
 async def measured(address: str) -> list[float]:

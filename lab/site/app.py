@@ -12,7 +12,7 @@ import binascii
 import time
 from collections.abc import Callable, MutableMapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
@@ -54,10 +54,12 @@ class Refused(Exception):
 
 
 class SiteApp:
-    """Answers for a site. ``log`` gets the lines of ``lab.site.service``."""
+    """Answers for a site. ``log`` gets the lines of ``lab.site.service``; ``smspxe_log`` is SMSPXE.log."""
 
-    def __init__(self, config: SiteConfig, store: SqliteStore, log: Log) -> None:
-        self._config, self._store, self._log = config, store, log
+    def __init__(
+        self, config: SiteConfig, store: SqliteStore, log: Log, smspxe_log: TextIO | None = None
+    ) -> None:
+        self._config, self._store, self._log, self._smspxe = config, store, log, smspxe_log
         self._told: list[Json] = []
         self._site = config.objects()
         self.point = ManagementPoint(
@@ -188,10 +190,9 @@ class SiteApp:
 
     def _decide(self, asked: PxeRequest, start: str) -> PxeDecision:
         decision = self.point.pxe(asked, start)
-        if self._told and self._config.log:  # a new one, no repeated answer
-            lines = smspxe.lines(self._site, asked, decision, time.time())
-            with Path(self._config.log).open("a", encoding="utf-8", newline="") as log:
-                log.writelines(lines)
+        if self._told and self._smspxe is not None:  # a new one, no repeated answer
+            self._smspxe.write("".join(smspxe.lines(self._site, asked, decision, time.time())))
+            self._smspxe.flush()
         return decision
 
     def _start_of(self, request: PxeRequest) -> str:

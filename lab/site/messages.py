@@ -14,6 +14,7 @@ from lab.yamlio.models import Model
 BODY_LIMIT = 1 << 20
 MOST_MESSAGES = 1000
 _WHOLE = 2**63 - 1
+_EXACT = 2**53
 Whole = Annotated[int, Field(strict=True, ge=-_WHOLE, le=_WHOLE)]
 Count = Annotated[int, Field(strict=True, ge=0, le=_WHOLE)]
 Short = Annotated[str, Field(strict=True, max_length=256)]
@@ -69,7 +70,9 @@ def read_report(body: bytes) -> Report:
     """Raises BadBody."""
     try:
         # Python's own reader: what it takes can be written as JSON, and read, again.
-        data = json.loads(body.decode("utf-8"), parse_constant=_no_number, object_pairs_hook=_once)
+        data = json.loads(
+            body.decode("utf-8"), parse_float=_number, parse_constant=_no_number, object_pairs_hook=_once
+        )
         report = Report.model_validate(data)
         json.dumps(data, ensure_ascii=False).encode("utf-8")  # no half of a surrogate pair
     except ValidationError as error:
@@ -79,6 +82,12 @@ def read_report(body: bytes) -> Report:
     except (ValueError, RecursionError) as error:
         raise BadBody("not JSON in UTF-8") from error
     return report
+
+
+def _number(text: str) -> float | int:
+    """1.0 is a whole number, as JSON Schema has it."""
+    value = float(text)
+    return int(value) if value.is_integer() and abs(value) < _EXACT else value
 
 
 def _no_number(text: str) -> None:

@@ -74,6 +74,11 @@ class Collection:
     priority: int = 1
     windows: tuple[Window, ...] = ()
 
+    @cached_property
+    def member_names(self) -> frozenset[str]:
+        """The members, to look one up without regard to case."""
+        return frozenset(name.casefold() for name in self.members)
+
 
 @dataclass(frozen=True)
 class SitePackage:
@@ -183,6 +188,11 @@ class SiteObjects:
 
     def collection(self, name: str) -> Collection | None:
         return next((one for one in self.collections if one.name.casefold() == name.casefold()), None)
+
+    @cached_property
+    def places(self) -> Mapping[str, int]:
+        """Name of a device -> its place among them, from 0."""
+        return {one.name: index for index, one in reversed(list(enumerate(self.devices)))}
 
     @cached_property
     def by_mac(self) -> Mapping[str, tuple[Device, ...]]:

@@ -9,11 +9,12 @@ from lab.site.messages import Report
 Json = dict[str, Any]
 
 _MAC = {"type": "string", "pattern": "^[0-9A-Fa-f]{2}([:-][0-9A-Fa-f]{2}){5}$"}
-_UUID = {"type": "string", "pattern": "^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$"}
-_START = {"type": "string", "pattern": "^[A-Za-z0-9._:-]{1,80}$"}
+_ANY_MAC = {"type": "string", "pattern": "^([0-9A-Fa-f]{2}([:-][0-9A-Fa-f]{2}){5})?$"}
+_UUID = {"type": "string", "pattern": "^([0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12})?$"}
+_START = {"type": "string", "pattern": "^[A-Za-z0-9._:-]{0,80}$"}
 _ID = {"type": "string", "pattern": "^[A-Za-z0-9_][A-Za-z0-9_-]{0,127}$"}
 _FILE = {"type": "string", "pattern": "^[A-Za-z0-9_][A-Za-z0-9_ -]{0,60}$"}
-_DP = {"type": "string", "pattern": "^[A-Za-z0-9_.$-]{1,64}$"}
+_DP = {"type": "string", "pattern": "^[A-Za-z0-9_.$-]{0,64}$"}
 _SYSTEM = {"type": "integer", "minimum": 0, "maximum": 65535}
 _CPU = {"type": "string", "enum": ["x86", "x64", "arm64"]}
 _FOLDER = {"type": "object", "required": ["files"], "properties": {"files": {"type": "array"}}}
@@ -48,7 +49,7 @@ def description(site: str) -> Json:
             },
             "/locations/{package}": {
                 "get": _call(
-                    "locations", "Where a package is", [package, _in("query", "mac", _MAC)],
+                    "locations", "Where a package is", [package, _in("query", "mac", _ANY_MAC)],
                     {200: _json("Locations")},
                 )
             },

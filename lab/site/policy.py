@@ -98,7 +98,7 @@ def is_member(site: SiteObjects, collection: str, device: Device | None, unknown
     if found is None or found.users:
         return False
     if device is not None:
-        return listed(found.members, device.name)
+        return device.name.casefold() in found.member_names
     return any(listed(found.members, one) for one in ([unknown] if unknown else UNKNOWN_COMPUTERS.values()))
 
 

@@ -16,6 +16,7 @@ request has "" as its method and path. End of file on standard input ends the se
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import resource
 import socket
@@ -71,9 +72,14 @@ def serve(config: SiteConfig, log: Callable[[dict[str, Any]], None], lifeline: T
         store = stack.enter_context(
             closing(SqliteStore(Path(database), without_secrets(config.objects().to_json())))
         )
+        smspxe_log = (
+            stack.enter_context(Path(config.log).open("a", encoding="utf-8", newline=""))
+            if config.log
+            else None
+        )
         server = uvicorn.Server(
             uvicorn.Config(
-                SiteApp(replace(config, port=port), store, log),
+                SiteApp(replace(config, port=port), store, log, smspxe_log),
                 http=protocol(log),
                 h11_max_incomplete_event_size=HEAD_LIMIT,
                 loop="asyncio",
@@ -94,6 +100,7 @@ def serve(config: SiteConfig, log: Callable[[dict[str, Any]], None], lifeline: T
 
         if lifeline is not None:
             threading.Thread(target=watch, args=(lifeline,), name="lifeline", daemon=True).start()
+        gc.freeze()  # what stays for good is not looked through again and again
         log({"ready": True, "port": port})
         server.run(sockets=[listener])
 

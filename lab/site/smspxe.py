@@ -69,8 +69,8 @@ def _lookup(site: SiteObjects, request: PxeRequest, decision: PxeDecision, who: 
 def _identity(site: SiteObjects, request: PxeRequest, decision: PxeDecision) -> tuple[int, str]:
     """(item key, the element that tells who the management point takes it for). An unknown computer has key 0
     until its boot action is asked for (observed)."""
-    names = [one.name for one in site.devices]
-    key = _FIRST_KEY + names.index(decision.device) if decision.device in names else 0
+    place = site.places.get(decision.device)
+    key = 0 if place is None else _FIRST_KEY + place
     machine = f"<NetbiosName>{escape(decision.device)}</NetbiosName>" if decision.known else "<NetbiosName/>"
     return key, (
         f'<Identification Unknown="{int(not decision.known)}"'

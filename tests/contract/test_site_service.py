@@ -79,6 +79,8 @@ def test_the_card_gets_the_script_of_the_decision(service: Service, query: str, 
     assert headers["content-type"].startswith("text/plain")
     told = service.line()
     assert told["site"] == "pxe" and told["reasons"]
+    log = (service.folder / "SMSPXE.log").read_text()
+    assert told["mac"].upper() in log
     service.request_line()
 
 

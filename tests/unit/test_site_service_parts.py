@@ -1,0 +1,80 @@
+"""Parts of the service that decide without a socket: ranges, queries, scripts, bodies."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lab.site.config import SiteConfig, without_secrets
+from lab.site.contentserver import Part, read_range
+from lab.site.messages import BadBody, read_report
+from lab.site.pxe import PxeDecision
+from lab.site.pxescript import script
+from lab.site.target import Parameters, Refusal, read_parameters
+from tests.contract.site_process import ACCOUNT, SCRIPTS, SECRET, SITE
+
+
+@pytest.mark.parametrize(
+    ("text", "part"),
+    [
+        ("bytes=0-", Part(0, 100)),
+        ("bytes=10-19", Part(10, 10)),
+        ("bytes=90-500", Part(90, 10)),
+        ("bytes=-5", Part(95, 5)),
+        ("bytes=-500", Part(0, 100)),
+        ("bytes=100-", None),
+        ("bytes=-0", None),
+    ],
+)
+def test_a_range(text: str, part: Part | None) -> None:
+    assert read_range(text, 100) == part
+
+
+@given(st.text(alphabet="bytes=0123456789-, ", max_size=20), st.integers(0, 30))
+def test_no_range_leaves_the_file(text: str, size: int) -> None:
+    try:
+        part = read_range(text, size)
+    except ValueError:
+        return
+    assert part is None or (part.count > 0 and 0 <= part.first < part.first + part.count <= size)
+
+
+def test_a_query_as_a_card_asks_it() -> None:
+    raw = b"mac=52%3A54%3A00%3AAA%3Abb%3A01&uuid=AAAAAAAA-0000-4000-8000-000000000001&client_system=7&cpu=x64"
+    uuid = "aaaaaaaa-0000-4000-8000-000000000001"
+    assert read_parameters(raw) == Parameters("52:54:00:aa:bb:01", uuid, 7, "x64")
+    assert read_parameters(b"") == Parameters()
+    assert read_parameters(b"uuid=") == Parameters()
+
+
+@given(st.binary(max_size=80))
+def test_a_query_of_anything(raw: bytes) -> None:
+    assert isinstance(read_parameters(raw), Parameters | Refusal)
+
+
+def test_what_a_reason_says_is_no_script() -> None:
+    decision = PxeDecision("abort", ("${shell} \n&& chain http://x || \x1b[31m é",))
+    text = script(SCRIPTS, decision, 7)
+    assert len(text.splitlines()) == 2 and not {"$", "{", "&", "|", "\x1b", "é"} & set(text)
+
+
+def test_a_boot_image_that_the_lab_has_no_files_of() -> None:
+    decision = PxeDecision("boot", ("x",), "LAB20001", "LAB00099", True)
+    assert script(SCRIPTS, decision, 0) == "#!ipxe\necho abort the lab has no files of boot image LAB00099\n"
+
+
+@given(st.binary(max_size=200))
+def test_a_body_of_anything(raw: bytes) -> None:
+    with pytest.raises(BadBody):
+        read_report(raw)
+
+
+def test_no_secret_goes_into_the_database() -> None:
+    text = str(without_secrets(SITE.to_json()))
+    assert "PC-1" in text and SECRET not in text and ACCOUNT[1] not in text
+
+
+def test_an_unknown_key_of_the_configuration_is_said() -> None:
+    with pytest.raises(ValueError, match="polices"):
+        SiteConfig.from_json({"polices": {}})
