@@ -27,7 +27,7 @@ def mac(index: int) -> str:
 
 
 def site() -> SiteObjects:
-    """A site of 4000 devices: half in a collection with a required deployment, with variables."""
+    """4000 devices, half of them in a collection with a required deployment, all with variables."""
     names = [f"PC-{index}" for index in range(DEVICES)]
     return SiteObjects(
         "LAB",
