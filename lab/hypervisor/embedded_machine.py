@@ -17,7 +17,7 @@ from lab.hypervisor.connection import Connection
 from lab.hypervisor.domainxml import DomainPaths, domain_xml
 from lab.hypervisor.errors import HypervisorError, machine_error
 from lab.hypervisor.firmware import find_firmware
-from lab.hypervisor.keys import code
+from lab.hypervisor.keys import chord
 from lab.hypervisor.naming import NVRAM, disk_name
 from lab.hypervisor.png import from_image
 from lab.hypervisor.protocol import BlockReader, Channel, MachineSpec, PowerState
@@ -168,11 +168,11 @@ class EmbeddedMachine:
         return from_image(bytes(image))
 
     def send_keys(self, keys: tuple[str, ...]) -> None:
-        codes = [code(key) for key in keys]
+        codes = [chord(key) for key in keys]
         domain = self._running("send_keys")
         with self._connection.calling(self._spec.name, "send_keys"):
-            for number in codes:
-                domain.sendKey(self._connection.libvirt.VIR_KEYCODE_SET_LINUX, KEY_HOLD, [number], 1)
+            for held in codes:
+                domain.sendKey(self._connection.libvirt.VIR_KEYCODE_SET_LINUX, KEY_HOLD, held, len(held))
 
     def disk(self, index: int) -> BlockReader:
         if not 0 <= index < len(self._disk_files):

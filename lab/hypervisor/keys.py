@@ -24,6 +24,11 @@ CODES: dict[str, int] = {
 }
 
 
+def chord(name: str) -> list[int]:
+    """The input codes of keys held down together, such as ``KEY_LEFTSHIFT+KEY_A``. Raises as ``code``."""
+    return [code(part) for part in name.split("+")]
+
+
 def code(name: str) -> int:
     """The input code of a key. Raises HypervisorError for a name that is not known."""
     if name not in CODES:

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable
 
 from lab.hypervisor.errors import ChannelClosed, HypervisorError, machine_error
-from lab.hypervisor.keys import code
+from lab.hypervisor.keys import chord
 from lab.hypervisor.naming import check_name
 from lab.hypervisor.png import encode
 from lab.hypervisor.protocol import BlockReader, Capability, Channel, Machine, MachineSpec, PowerState
@@ -265,7 +265,7 @@ class MemoryMachine:
 
     def send_keys(self, keys: tuple[str, ...]) -> None:
         for key in keys:
-            code(key)
+            chord(key)
         self._require_running("send_keys")
         for key in keys:
             self.inside.keys.append(key)

@@ -161,7 +161,8 @@ class Machine(Protocol):
         ...
 
     def send_keys(self, keys: tuple[str, ...]) -> None:
-        """Press keys one after another; names of Linux input codes: KEY_A, KEY_ENTER, KEY_F12."""
+        """Press keys one after another; names of Linux input codes: KEY_A, KEY_ENTER, KEY_F12. Keys that are
+        held down together are joined: KEY_LEFTSHIFT+KEY_A."""
         ...
 
     def disk(self, index: int) -> BlockReader:

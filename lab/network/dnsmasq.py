@@ -1,10 +1,14 @@
 """dnsmasq for the private network: its configuration and command line, and what its log says; all pure.
 
 It answers DHCP with a fixed address per machine and gives boot files by TFTP. iPXE is known by its user
-class and gets the script. Whoever asks otherwise gets its boot file at once, by client architecture (RFC
-4578): 7 or 9, a UEFI x64 firmware, the UEFI executable; 0, a BIOS, PXELINUX. So does a machine that is to
-start natively, whatever its card says of itself: SeaBIOS has no PXE but the card's, and QEMU's cards have
-iPXE, which then does no more than any PXE ROM.
+class and gets the script of its client architecture (RFC 4578), which asks the site. Whoever asks otherwise
+gets its boot file at once: 7 or 9, a UEFI x64 firmware, the UEFI executable; 0, a BIOS, PXELINUX. So does a
+machine that is to start natively, whatever its card says of itself: SeaBIOS has no PXE but the card's, and
+QEMU's cards have iPXE, which then does no more than any PXE ROM.
+
+A native machine cannot ask the site itself: its TFTP folder is its own (``folder_name``), empty at first, and
+laid by the site's decision when it asks for an address. Its offer comes ``HOLD`` seconds late, so that what
+was decided is there before the machine can ask for it.
 """
 
 from __future__ import annotations
@@ -21,12 +25,17 @@ from lab.network.inside import ADDRESS, BRIDGE
 BOOT_FILE = "labpe-x64.efi"
 #: The same for BIOS, which iPXE starts: kernel and initrd.
 BIOS_FILES = ("labpe-x64.krn", "labpe-x64.img")
-BOOT_SCRIPT = "boot.ipxe"
+#: What each client architecture's iPXE gets: x86 BIOS, x86 UEFI, x64 UEFI (twice, documented), arm64 UEFI.
+CLIENT_SYSTEMS = (0, 6, 7, 9, 11)
 #: What a BIOS takes by TFTP: PXELINUX, which fetches its module, its configuration, and ``BIOS_FILES``.
 PXELINUX_FILES = ("pxelinux.0", "ldlinux.c32")
 PXELINUX_CONFIGURATION = "pxelinux.cfg/default"
 #: Whose transfer by TFTP is the last one of a native start.
 LAST_FILES = (BOOT_FILE, BIOS_FILES[1])
+#: What firmware is told to fetch by HTTP boot, which the lab's site does not have.
+NO_HTTP_BOOT = "no-http-boot"
+#: Seconds that a native machine's offer is held back. Firmware waits 4 s (OVMF) or asks again (iPXE).
+HOLD = 2
 
 
 @dataclass(frozen=True)
@@ -42,6 +51,16 @@ class Host:
 def host_address(index: int) -> str:
     """The address of the machine number ``index``, from 0."""
     return f"10.77.0.{10 + index}"
+
+
+def script_name(client_system: int) -> str:
+    """The file iPXE of this client architecture takes by TFTP."""
+    return f"boot-{client_system}.ipxe"
+
+
+def folder_name(mac: str) -> str:
+    """A native machine's folder below the root of TFTP; dnsmasq looks nowhere else when it is there."""
+    return mac.lower().replace(":", "-")
 
 
 def configuration(hosts: Sequence[Host], *, tftp_root: Path, lease_file: Path) -> str:
@@ -66,19 +85,25 @@ def configuration(hosts: Sequence[Host], *, tftp_root: Path, lease_file: Path) -
         "dhcp-option=option:router",  # an option without a value is not sent
         "dhcp-option=option:dns-server",
         "dhcp-userclass=set:ipxe,iPXE",
-        "dhcp-match=set:efi-x64,option:client-arch,7",
-        "dhcp-match=set:efi-x64,option:client-arch,9",
-        "dhcp-match=set:bios,option:client-arch,0",
+        *(f"dhcp-match=set:arch-{number},option:client-arch,{number}" for number in CLIENT_SYSTEMS),
         "dhcp-option=tag:ipxe,encap:175,176,1b",  # iPXE: do not wait for a proxy DHCP server
         "tag-if=set:script,tag:ipxe,tag:!native",
-        f"dhcp-boot=tag:script,{BOOT_SCRIPT},,{ADDRESS}",
-        f"dhcp-boot=tag:efi-x64,tag:!script,{BOOT_FILE},,{ADDRESS}",
-        f"dhcp-boot=tag:bios,tag:!script,{PXELINUX_FILES[0]},,{ADDRESS}",
+        *(f"dhcp-boot=tag:script,tag:arch-{number},{script_name(number)},,{ADDRESS}"
+          for number in CLIENT_SYSTEMS),
+        f"dhcp-boot=tag:arch-7,tag:!script,{BOOT_FILE},,{ADDRESS}",
+        f"dhcp-boot=tag:arch-9,tag:!script,{BOOT_FILE},,{ADDRESS}",
+        f"dhcp-boot=tag:arch-0,tag:!script,{PXELINUX_FILES[0]},,{ADDRESS}",
         # PXELINUX would try eleven names of its own first.
-        f"dhcp-option-force=tag:bios,tag:!script,209,{PXELINUX_CONFIGURATION}",
+        f"dhcp-option-force=tag:arch-0,tag:!script,209,{PXELINUX_CONFIGURATION}",
+        f"dhcp-reply-delay=tag:native,{HOLD}",
+        # A UEFI firmware that PXE gave nothing tries HTTP boot, unanswered for a minute; nothing is there.
+        "dhcp-vendorclass=set:http-boot,HTTPClient",
+        "dhcp-option-force=tag:http-boot,60,HTTPClient",
+        f"dhcp-boot=tag:http-boot,http://{ADDRESS}/boot/{NO_HTTP_BOOT}",
         "enable-tftp",
         f"tftp-root={tftp_root}",
-    ]
+        "tftp-unique-root=mac",
+    ]  # fmt: skip
     for host in hosts:
         tag = "set:native," if host.native else ""
         lines.append(f"dhcp-host={host.mac},{tag}{host.address},{host.name}")
@@ -205,4 +230,6 @@ class LogReader:
         result = dict(data)
         if "file" in result:
             result["file"] = result["file"].removeprefix(f"{self._root}/")
+            if (host := self._by_address.get(result.get("address", ""))) is not None and host.native:
+                result["file"] = result["file"].removeprefix(f"{folder_name(host.mac)}/")
         return result

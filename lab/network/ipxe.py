@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TypedDict
 
-from lab.network.dnsmasq import BIOS_FILES, BOOT_FILE
 from lab.network.inside import ADDRESS
 
 #: What a script prints when it gives up; the session looks for it on the console.
@@ -138,15 +137,3 @@ def _tries(address: str, start: str, *after: str) -> list[str]:
         if number < _TRIES:
             lines.append("sleep 2")
     return [*lines, f"echo {GAVE_UP} {address}", "exit 1"]
-
-
-def boot_script(
-    boot_file: str = BOOT_FILE,
-    *,
-    bios_files: tuple[str, str] = BIOS_FILES,
-    command_line: str = "",
-    server: str = ADDRESS,
-) -> str:
-    """One script for both firmwares that asks nobody: goes with the plan's ``boot_script``."""
-    uefi, bios = boot_uefi(boot_file, server=server), boot_bios(*bios_files, command_line, server=server)
-    return f"#!ipxe\niseq ${{platform}} efi || goto bios\n{uefi}:bios\n{bios}"

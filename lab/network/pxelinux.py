@@ -38,8 +38,3 @@ def leave(action: str, reason: str) -> str:
 
 def _text(lines: Sequence[str]) -> str:
     return "\n".join(lines) + "\n"
-
-
-def configuration(command_line: str) -> str:
-    """Goes with the plan's ``pxelinux``."""
-    return start(command_line)

@@ -12,8 +12,11 @@ from lab.run.phases import Seen
 
 #: Kinds the agent itself reports; every other kind but ``record`` is the engine's (docs/architecture.md).
 AGENT_KINDS = frozenset(
-    {"hello", "phase", "effect", "restart", "variables", "lab-error", "bye", "ssh", "held", "no-deployment"}
-)
+    {
+        "hello", "phase", "effect", "restart", "variables", "lab-error", "bye", "ssh", "held",
+        "no-deployment", "wizard", "wizard-done",
+    }
+)  # fmt: skip
 
 _MAX_LINE = 4096
 #: Bytes of the longest message an agent may send; an honest one stays far below.
@@ -144,3 +147,18 @@ def http_seen(line: str, machines: Mapping[str, str]) -> Seen | None:
         return None
     kind = "progress" if data.pop("progress", False) else "decision" if "decision" in data else "request"
     return Seen(machines.get(str(data.get("client", "")), ""), "http", kind, data)
+
+
+def site_seen(line: str, machines: Mapping[str, str]) -> Seen | None:
+    """An observation from a line of the site service that tells a decision of the site's; None for another.
+
+    ``machines``: MAC -> machine name.
+    """
+    try:
+        data: dict[str, Any] = json.loads(line)
+    except ValueError:
+        return None
+    if not isinstance(data, dict) or "site" not in data:
+        return None
+    kind = str(data.pop("site"))
+    return Seen(machines.get(str(data.get("mac", "")).lower(), ""), "site", kind, data)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from lab.errors import LabFault
+from lab.errors import LabFault, PhaseTimeout
 from lab.network.dnsmasq import BIOS_FILES, LAST_FILES
-from lab.network.ipxe import GAVE_UP
+from lab.network.ipxe import DECIDED, GAVE_UP
 from lab.timeline import PHASES
 
 #: Seconds without any progress signal that a phase may take on the accelerator probe's reference host; the
@@ -118,7 +119,7 @@ def _request(current: str, seen: Seen) -> str | None:
         whole = seen.kind == "request" and seen.data.get("status") == 200
         whole = whole and seen.data.get("bytes") == seen.data.get("total")
         # A BIOS machine's iPXE fetches the kernel first, then the initrd.
-        if whole and current in _BEFORE_KERNEL and path != f"/boot/{BIOS_FILES[0]}":
+        if whole and current in _BEFORE_KERNEL and not path.endswith(Path(BIOS_FILES[0]).suffix):
             return "pe-kernel"
         return "boot-file" if current in _BEFORE_BOOT_FILE else None
     if path.startswith("/policy/") and current in ("pe-kernel", "pe-hello", "disk-boot", "os-hello"):
@@ -148,6 +149,19 @@ def limit(phase: str, *, factor: float, own: Mapping[str, float], patience: floa
     return base + patience if phase == "step" else base
 
 
+def stall(machine: str, phase: str, *, allowed: float, signal: str, last: str, screen: str) -> PhaseTimeout:
+    """What to raise of a machine that is silent for too long. ``signal``: the source that stopped, or "";
+    ``screen``: the picture's file in the run's folder, or ""."""
+    stopped = f"signal that stopped: {signal}" if signal else "no signal ever came"
+    where = f"; screen: {screen}" if screen else ""
+    return PhaseTimeout(
+        f"{WAITED_FOR.get(phase, phase)} (machine '{machine}', phase {phase}, {stopped})",
+        seconds=allowed,
+        last_seen=last,
+        hint=f"usual cause: {USUAL_CAUSE.get(phase, 'unknown')}{where}",
+    )
+
+
 _NOTHING_BOOTABLE = ("Shell>", "No bootable option", "No bootable device")
 #: What a system on the disk says that no client continues.
 _LEFT_ALONE = ("nobody continues this machine", "no task sequence is going on")
@@ -158,6 +172,29 @@ def left_alone(text: str) -> bool:
     return any(mark in text for mark in _LEFT_ALONE)
 
 
+#: What the kernel of an x64 boot image says on a processor without the long mode (observed).
+_WRONG_PROCESSOR = "This kernel requires"
+
+
+def cannot_start(text: str) -> str:
+    """Why the boot image cannot start on this machine, told from a line of the console; "" when it can."""
+    if _WRONG_PROCESSOR not in text:
+        return ""
+    said = text[text.index(_WRONG_PROCESSOR) :].strip()
+    return f"the boot image is not for this machine's processor: {said}"
+
+
+def left_network(text: str) -> bool:
+    """Whether a line of the console says that the machine's start from the network has led nowhere: by
+    iPXE's script, or by the UEFI firmware's own PXE (observed)."""
+    return text.startswith(DECIDED) or ("failed to load Boot" in text and '"UEFI PXE' in text)
+
+
+def nothing_bootable(text: str) -> bool:
+    """Whether the firmware says that it has tried everything."""
+    return any(mark in text for mark in _NOTHING_BOOTABLE)
+
+
 def firmware_trouble(machine: str, phase: str, text: str) -> LabFault | None:
     """What a line of the console says that keeps a machine from starting, while its firmware runs."""
     if GAVE_UP in text:
@@ -165,7 +202,7 @@ def firmware_trouble(machine: str, phase: str, text: str) -> LabFault | None:
             f"machine '{machine}' could not fetch its boot file: {text.partition(GAVE_UP)[2].strip()}",
             hint="see the http events of timeline.jsonl: was it asked for, and what was answered?",
         )
-    if any(mark in text for mark in _NOTHING_BOOTABLE):
+    if nothing_bootable(text):
         return LabFault(
             f"machine '{machine}' found nothing to boot from (its firmware says '{text}')",
             hint=USUAL_CAUSE.get(phase, ""),

@@ -13,13 +13,14 @@ from typing import Any, Literal
 
 from lab.disk.reader import Questions
 from lab.hypervisor.protocol import DiskSpec, MachineSpec, NicSpec, SmbiosSpec
+from lab.network.ipxe import BootFiles, Scripts
 
 
 @dataclass(frozen=True)
 class MachinePlan:
-    """A machine and what it will be told. ``address`` is the one DHCP gives it; ``policy``: what its own
-    policy says beside that of its sequence; ``answers``: what is typed at its keyboard, as
-    ``LoadedMachine.answers``."""
+    """A machine and what it will be told. ``address`` is the one DHCP gives it; ``policy``: what its policy
+    says beside the sequence's. ``answers``: what the person at the machine does: {"f12": is it pressed,
+    "choose": deployment, name or number on the wizard's page, "variables": {name: value}}."""
 
     spec: MachineSpec
     address: str
@@ -37,11 +38,13 @@ class RunPlan:
     """One run, ready to be done.
 
     folder       the run's folder, there already; cache and project: the host's
-    site         SiteObjects as JSON; policies: package of a sequence -> what its policy says to every machine
-    content      package -> relative name -> file; contents: package -> [{"name", "size", "sha256"}]
-    boot_files   name -> file, by HTTP and TFTP; boot_images: package -> {"uefi": name, "bios": [kernel,
-                 initrd]}; command_line: of the kernel on BIOS
-    scripts      what iPXE is answered (lab.network.ipxe.scripts)
+    content      package -> relative name -> file; boot_files: name -> file, by HTTP and TFTP
+    site         SiteObjects as JSON
+    policies     sequence's package -> what its policy says, whichever machine asks (docs/architecture.md)
+    contents     package -> [{"name", "size", "sha256"}]
+    boot_images  package -> {"uefi": name, "bios": [kernel, initrd]}, names of boot_files
+    scripts      what iPXE is answered: lab.network.ipxe.Scripts
+    command_line of LabPE's kernel on BIOS
     accelerator  "auto": the probe decides inside
     time_limit   seconds for the whole run, before the host's factor
     limits       seconds per phase that replace the usual ones, before the host's factor
@@ -56,11 +59,11 @@ class RunPlan:
     machines: tuple[MachinePlan, ...]
     content: Mapping[str, Mapping[str, str]]
     boot_files: Mapping[str, str]
-    site: Mapping[str, Any]
-    policies: Mapping[str, Mapping[str, Any]]
-    contents: Mapping[str, Sequence[Mapping[str, Any]]]
-    boot_images: Mapping[str, Mapping[str, Any]]
-    scripts: Mapping[str, Any]
+    site: Mapping[str, Any] = field(default_factory=dict)
+    policies: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    contents: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
+    boot_images: Mapping[str, BootFiles] = field(default_factory=dict)
+    scripts: Scripts | None = None
     command_line: str = ""
     accelerator: Literal["auto", "kvm", "tcg"] = "auto"
     time_limit: float = 1800.0

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
@@ -18,12 +16,16 @@ from typing import Any
 from lab.clock import Clock
 from lab.disk.reader import Questions, read_final_state
 from lab.disk.state import FinalState
-from lab.errors import LabError, LabFault, PhaseTimeout
+from lab.errors import LabError, LabFault
 from lab.hypervisor.protocol import BlockReader, Channel, Machine, PowerState
+from lab.run.attendant import Attendant
 from lab.run.follow import AgentLines, ConsoleLines
 from lab.run.kept import Kept
-from lab.run.phases import USUAL_CAUSE, WAITED_FOR, Seen, firmware_trouble, left_alone, limit, next_phase
+from lab.run.listener import Listener
+from lab.run.phases import Seen, next_phase, stall
 from lab.run.plan import MachinePlan
+from lab.run.progress import Patience, Progress
+from lab.run.start import Start
 from lab.timeline import Event, Timeline
 
 #: Seconds after which console output without a line end is taken as a line (a prompt).
@@ -32,24 +34,10 @@ _PROMPT_AFTER = 1.0
 _DRAIN = 2.0
 #: Seconds, before the host's factor, in which SeaBIOS resets a machine again for one restart (seen: 0.9).
 _BIOS_RESETS = 2.0
-#: Bytes within a phase's limit that count as a transfer going on: no retry of DHCP amounts to that.
-_MUCH = 256 * 1024
 #: Observations that say nothing about the machine getting on.
 _NO_PROGRESS = frozenset({"lab", "hypervisor", "screen", "fault"})
 
 ReadDisks = Callable[[Sequence[BlockReader], Questions], FinalState]
-
-
-@dataclass(frozen=True)
-class Patience:
-    """How long to wait: the host's factor, limits of one's own, and seconds added to a step's limit."""
-
-    factor: float = 1.0
-    limits: Mapping[str, float] = field(default_factory=dict)
-    step_extra: float = 0.0
-
-    def of(self, phase: str) -> float:
-        return limit(phase, factor=self.factor, own=self.limits, patience=self.step_extra)
 
 
 class MachineSession:
@@ -70,25 +58,28 @@ class MachineSession:
         live: bool = False,
     ) -> None:
         self.name = plan.spec.name
-        self.on = self.over = self._alone = False
+        self.on = self.over = False
+        #: Nothing more will happen, though the machine is on.
+        self._alone = False
+        self._began = False  # a sequence, at this start or before
         #: Somebody commands the machine: it stays up after its sequence, and its power may be cut.
         self._live, self._cut, self._held = live, False, False
         self._plan, self._machine, self._timeline, self._clock = plan, machine, timeline, clock
         self._folder, self._inbox, self._patience = folder / self.name, inbox, patience
         self._folder.mkdir(exist_ok=True)
         self._kept = Kept(self._folder, machine, self._event)
-        self._traffic, self._traffic_seen = traffic, 0
+        self._attendant = Attendant(plan, machine, clock=clock, event=self._event)
+        self._start = Start(plan, self._attendant, live=live)
         self._read, self._questions, self._disks_read = read_disks, plan.questions, False
         self._console = ConsoleLines()
         self._console_size = 0
         self._console_at = clock.now()
         self._agent = AgentLines(self.name)
         self._channel: Channel | None = None
-        self._reader: threading.Thread | None = None
+        self._reader: Listener | None = None
         self._channel_lost: tuple[float, str] | None = None
-        self._off = threading.Event()
         self._off_since: float | None = None
-        self._progress_at = clock.now()
+        self._progress = Progress(clock, traffic)
         self._last: Event | None = None
         self._last_signal: Event | None = None
         self._phase = self._phase_before = "off"
@@ -98,18 +89,15 @@ class MachineSession:
 
     def power_on(self) -> None:
         """Write down what the machine is, start it, and listen. Raises LabFault."""
-        if self._off.is_set():
+        if self._channel is not None:
             self._forget()
         self._event("lab", "phase", {"name": "off"}, phase="off")
         self._machine.power_on()
         self.on, self._disks_read = True, False
         (self._folder / "domain.xml").write_text(self._machine.definition(), encoding="utf-8")
         self._channel = self._machine.channel(self._plan.spec.channels[0])
-        self._reader = threading.Thread(
-            target=self._read_channel, args=(self._channel, self._off), daemon=True
-        )
-        self._reader.start()
-        self._progress_at = self._clock.now()
+        self._reader = Listener(self.name, self._channel, self._inbox)
+        self._progress.made()
 
     def cut_power(self) -> None:
         """Take the power away, as asked for; ``on`` is false once all has come in. Raises LabFault."""
@@ -121,16 +109,17 @@ class MachineSession:
         """Send the agent an operation: power-off, after the end; go-on, while it is held. Raises LabFault."""
         assert self._channel is not None
         self._held = False
-        self._progress_at = self._clock.now()
+        self._progress.made()
         self._channel.send(json.dumps({"op": operation}).encode() + b"\n")
 
     def _forget(self) -> None:
         """What was of the start before."""
         for noise in self._agent.restarted():
             self._take(noise)
-        self._off, self._off_since, self._channel_lost = threading.Event(), None, None
-        self.over = self.ended = self._cut = self._held = False
+        self._off_since, self._channel_lost = None, None
+        self.over = self.ended = self._cut = self._held = self._alone = False
         self._restart_target, self._restart_until = "", math.inf
+        self._start.anew()
 
     # What is seen
 
@@ -158,7 +147,8 @@ class MachineSession:
         now = self._clock.now()
         if data:
             self._console_size += len(data)
-            self._console_at = self._progress_at = now
+            self._console_at = now
+            self._progress.made()
             lines = list(self._console.feed(data))
         elif now - self._console_at > _PROMPT_AFTER:
             lines = list(self._console.flush())
@@ -176,11 +166,10 @@ class MachineSession:
             data["expected"] = bool(self._announced)
         event = self._event(seen.source, seen.kind, data, phase=phase, source_time=seen.source_time)
         if seen.source not in _NO_PROGRESS:
-            self._progress_at = self._clock.now()
+            self._progress.made()
             self._last_signal = event
         if changed:
-            self._progress_at = self._clock.now()
-            self._traffic_seen = self._traffic()
+            self._progress.new_phase()
         self._act_on(seen)
         if changed and self._phase not in ("off", "step"):
             self.take_screen(self._phase)
@@ -196,12 +185,27 @@ class MachineSession:
                 message = str(seen.data.get("message") or "the agent says that the lab is at fault")
                 raise LabFault(message, hint=str(seen.data.get("hint") or ""))
             case "engine", "sequence-finished":
-                self.ended = True
+                self.ended = self._began = True
                 if not self._live and self._plan.policy.get("at_end") == "stay":
                     self.tell("power-off")
+            case "engine", _:
+                self._began = True
             case "agent", "no-deployment":
                 self.ended = True
-                self._event("lab", "unfinished", {"reason": str(seen.data.get("reason") or "no deployment")})
+                self._comes_to_no_end(str(seen.data.get("reason") or "no deployment"))
+            case "agent", "wizard":
+                self.take_screen("wizard")
+                self._attendant.wizard(seen.data)
+            case "site", "pxe":
+                self._start.decided(seen.data)
+            case "lab", "pxe-unanswered":
+                raise LabFault(
+                    f"the site did not decide in time what machine '{self.name}' gets from the network: "
+                    f"{seen.data['reason']}",
+                    hint="see lab.log: what did the site's service say?",
+                )
+            case "http", _ if str(seen.data.get("path", "")).startswith("/boot/"):
+                self._attendant.taken()
             case "agent", "held":
                 self._held = True
             case "lab", "channel-gap" if seen.data["got"] > seen.data["expected"]:
@@ -213,14 +217,23 @@ class MachineSession:
             case "hypervisor", "reset":
                 self._reset()
             case "hypervisor", ("stopped" | "crashed"):
-                self._off.set()
+                if self._reader is not None:
+                    self._reader.machine_is_off()
                 self._off_since = self._clock.now()
             case "console", "line":
-                self._firmware_says(str(seen.data["text"]))
+                reason = self._start.hears(str(seen.data["text"]), self._phase)
+                if reason and not self._alone:
+                    self._alone = True
+                    self._comes_to_no_end(reason)
+
+    def _comes_to_no_end(self, reason: str) -> None:
+        """Nothing more will happen on this machine: a result, whatever was expected."""
+        self._event("lab", "unfinished" if self._began else "not-started", {"reason": reason})
 
     def _reset(self) -> None:
         for noise in self._agent.restarted():
             self._take(noise)
+        self._start.anew()
         if not self._announced and not self.ended:
             self._event("lab", "unexpected-reset", {"phase_before": self._phase_before})
         if self._restart_until == math.inf:  # one announcement, one restart
@@ -232,31 +245,21 @@ class MachineSession:
         """Where a reset that comes now was announced to lead; "" when it was not."""
         return self._restart_target if self._clock.now() < self._restart_until else ""
 
-    def _firmware_says(self, text: str) -> None:
-        if self._phase not in ("firmware", "dhcp", "boot-file", "disk-boot"):
-            return
-        if not self._live and left_alone(text):
-            # It stays up, and that is the sequence's doing: a result, whatever was expected.
-            self._alone = True
-            self._event("lab", "unfinished", {"reason": text.strip()})
-            return
-        if fault := firmware_trouble(self.name, self._phase, text):
-            raise fault
-
     # What must not take too long
 
     def check(self) -> None:
         """Whether the machine is over, or silent for too long. Raises PhaseTimeout, LabFault."""
         now = self._clock.now()
-        if self._alone:
-            self.over = True  # ``collect`` takes its power
+        if self._alone and not self._live:
+            self.over = True  # its power is taken away
             return
+        self._attendant.turn()
         if self._off_since is not None:
             if self._reader is not None and now - self._off_since < _DRAIN:
                 return  # the agent's last words may still be on their way
             self.poll_console()
             self.on, self.over = False, True
-            if not (self.ended or self._cut):
+            if not (self.ended or self._cut or self._alone):
                 raise LabFault(
                     f"machine '{self.name}' went off before its sequence ended, in phase "
                     f"{self._phase_before}; last seen: {self._seen_last()}",
@@ -266,42 +269,20 @@ class MachineSession:
         if self._channel_lost is not None and now - self._channel_lost[0] > _DRAIN:
             self._event("lab", "channel-lost", {"reason": self._channel_lost[1]})
             self._channel_lost = None
-        if self._held or (self._live and self.ended):
+        if self._held or (self._live and (self.ended or self._alone)):
             return  # it waits for whoever commands it
-        allowed = self._patience.of(self._phase)
-        if now - self._progress_at > allowed and not self._gets_bytes():
-            raise self._stall(allowed)
+        allowed = self._patience.of(self._phase) + self._start.grace
+        if self._progress.none_for(allowed, self._phase):
+            self._stall(allowed)
 
-    def _gets_bytes(self) -> bool:
-        """Whether much has gone to the machine since the last time this was asked.
-
-        A firmware's own TFTP is logged at its end only, and that may be a minute later.
-        """
-        if self._phase not in ("dhcp", "boot-file"):
-            return False
-        seen, before = self._traffic(), self._traffic_seen
-        self._traffic_seen = seen
-        if seen - before < _MUCH:
-            return False
-        self._progress_at = self._clock.now()
-        return True
-
-    def _stall(self, allowed: float) -> PhaseTimeout:
+    def _stall(self, allowed: float) -> None:
         screen = self.take_screen("stalled")
-        phase, signal = self._phase, self._signal()
+        signal = self._last_signal.source if self._last_signal is not None else ""
         self._event("lab", "stalled", {"limit": allowed, "signal": signal, "last": self._seen_last()})
-        where = f"; screen: {self.name}/{screen}" if screen else ""
-        return PhaseTimeout(
-            f"{WAITED_FOR.get(phase, phase)} (machine '{self.name}', phase {phase}, {signal})",
-            seconds=allowed,
-            last_seen=self._seen_last(),
-            hint=f"usual cause: {USUAL_CAUSE.get(phase, 'unknown')}{where}",
-        )
-
-    def _signal(self) -> str:
-        if self._last_signal is None:
-            return "no signal ever came"
-        return f"signal that stopped: {self._last_signal.source}"
+        raise stall(
+            self.name, self._phase, allowed=allowed, signal=signal, last=self._seen_last(),
+            screen=f"{self.name}/{screen}" if screen else "",
+        )  # fmt: skip
 
     def _seen_last(self) -> str:
         event = self._last_signal or self._last
@@ -316,21 +297,24 @@ class MachineSession:
         """Keep a screenshot; the file's name, or "" when there was none to take."""
         return self._kept.screen(reason)
 
+    def switch_off(self) -> None:
+        """Turn the machine off if it is not. Never raises LabError."""
+        self._try("console", self.poll_console)
+        if self._running():
+            self.take_screen("end")
+            self._event("lab", "power-cut", {"reason": "the machine's part is over and it is on"})
+            self._try("power", self._machine.cut_power)
+        if (reader := self._reader) is not None:
+            reader.machine_is_off()
+            reader.join(_DRAIN)  # what the agent wrote before the power went is in the inbox after this
+
     def collect(self) -> None:
         """Turn the machine off if it is not, and keep what its disks hold. Once; never raises LabError:
         what could not be collected becomes an event."""
         if self._collected:
             return
         self._collected = True
-        self._try("console", self.poll_console)
-        if self._running():
-            self.take_screen("end")
-            self._event("lab", "power-cut", {"reason": "the run is over and the machine is on"})
-            self._off.set()
-            self._try("power", self._machine.cut_power)
-        self._off.set()
-        if (reader := self._reader) is not None:
-            reader.join(_DRAIN)  # what the agent wrote before the power went is in the inbox after this
+        self.switch_off()
         self._try("console", self.poll_console)
         self._try("console", self._kept.console)
         if not self._disks_read:
@@ -363,20 +347,7 @@ class MachineSession:
         except (LabError, OSError) as error:
             self._event("lab", "not-collected", {"what": what, "reason": str(error)})
 
-    # Threads and events
-
-    def _read_channel(self, channel: Channel, off: threading.Event) -> None:
-        reason = ""
-        try:
-            while True:
-                data = channel.receive(0.2)
-                if data:
-                    self._inbox.put(Seen(self.name, "agent", "channel-bytes", {"bytes": data}))
-                elif off.is_set():
-                    break
-        except LabError as error:  # its other end is gone: with the machine, or worth an event if that stays
-            reason = str(error)
-        self._inbox.put(Seen(self.name, "lab", "channel-end", {"reason": reason}))
+    # Events
 
     def _event(
         self,

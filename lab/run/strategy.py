@@ -52,6 +52,8 @@ def follow(
                 if not session.over:
                     session.poll_console()
                     session.check()
+                    if session.over:  # the others need what it would take of the host
+                        session.switch_off()
             if stop.is_set():
                 raise Interrupted("the run was asked to stop")
             if deadline.passed():

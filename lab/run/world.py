@@ -9,7 +9,7 @@ import json
 import os
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import replace
@@ -24,14 +24,15 @@ from lab.errors import LabFault
 from lab.hypervisor.accelerator import Accelerator, probe
 from lab.hypervisor.embedded import EmbeddedHypervisor
 from lab.hypervisor.protocol import Machine
-from lab.network import dnsmasq, inside, pxelinux
-from lab.network.ipxe import boot_script
+from lab.network import dnsmasq, inside, ipxe
 from lab.run.child import Child
-from lab.run.follow import http_seen
+from lab.run.follow import http_seen, site_seen
+from lab.run.native import NativeStarts, ask_site
 from lab.run.phases import Seen
 from lab.run.plan import RunPlan
+from lab.run.progress import Patience
 from lab.run.serve import Server
-from lab.run.session import MachineSession, Patience
+from lab.run.session import MachineSession
 from lab.run.strategy import follow
 from lab.timeline import Timeline
 
@@ -56,6 +57,7 @@ class World:
         self._ready = {"dnsmasq": threading.Event(), "site service": threading.Event()}
         self._accelerator: Accelerator | None = None
         self._machines: list[Machine] = []
+        self._native: NativeStarts | None = None
 
     def __enter__(self) -> World:
         try:
@@ -115,6 +117,8 @@ class World:
 
         def lifecycle(machine: str, kind: str) -> None:
             if machine in names:
+                if kind in ("started", "reset") and self._native is not None:
+                    self._native.started(machine)
                 self._inbox.put(Seen(machine, "hypervisor", kind, {}))
 
         hypervisor.on_lifecycle(lifecycle)
@@ -141,7 +145,9 @@ class World:
         found = probe(self._plan.cache)
         if self._plan.accelerator != "auto" and self._plan.accelerator != found.choice:
             found = replace(found, choice=self._plan.accelerator, reason=f"asked for; {found.reason}")
-        found = for_busy_host(found, os.getloadavg()[0] / len(os.sched_getaffinity(0)))
+        cores = len(os.sched_getaffinity(0))
+        processors = [item.spec.vcpus for item in self._plan.machines]
+        found = for_busy_host(found, expected_load(os.getloadavg()[0], processors, cores))
         self._timeline.append(
             "lab", "accelerator", choice=found.choice, reason=found.reason, factor=found.factor,
             measured=found.measured,
@@ -159,6 +165,14 @@ class World:
 
     def _start_dnsmasq(self, hosts: list[dnsmasq.Host]) -> Child:
         root = self._tftp_root()
+        native = NativeStarts(
+            self._plan,
+            root,
+            ask=ask_site(inside.ADDRESS, _HTTP_PORT),
+            clock=self._clock,
+            tell=self._inbox.put,
+        )
+        self._native = native
         config = self._plan.folder / "dnsmasq.conf"
         lease_file = self._places.runtime / "dnsmasq.leases"
         config.write_text(dnsmasq.configuration(hosts, tftp_root=root, lease_file=lease_file))
@@ -173,6 +187,8 @@ class World:
                 self._ready["dnsmasq"].set()
             if (read := reader.feed(text)) is not None:
                 machine, source, kind, data = read
+                if (source, kind) == ("dhcp", "discover"):
+                    native.asked(machine, data.get("vendor_class", ""))
                 self._inbox.put(Seen(machine, source, kind, data))
 
         return Child(
@@ -180,38 +196,45 @@ class World:
         )
 
     def _tftp_root(self) -> Path:
-        """The folder the firmware's files are in; boot files are linked, not copied."""
+        """The folder with iPXE's first scripts. Boot files are in the folders of the machines that start
+        without it only: a UEFI firmware whose iPXE has left tries PXE of its own, and must find none."""
         root = self._places.runtime / "tftp"
         root.mkdir()
-        configuration = root / dnsmasq.PXELINUX_CONFIGURATION
-        configuration.parent.mkdir()
-        configuration.write_text(pxelinux.configuration(self._plan.command_line), encoding="ascii")
-        script = boot_script(command_line=self._plan.command_line)
-        (root / dnsmasq.BOOT_SCRIPT).write_text(script, encoding="ascii")
-        for name, path in self._plan.boot_files.items():
-            (root / name).symlink_to(path)
+        for number in dnsmasq.CLIENT_SYSTEMS:
+            (root / dnsmasq.script_name(number)).write_text(ipxe.first_script(number), encoding="ascii")
         return root
 
     def _start_site(self, hosts: list[dnsmasq.Host]) -> Child:
-        config = self._places.runtime / "site.json"
+        plan, config = self._plan, self._places.runtime / "site.json"
         config.write_text(
             json.dumps(
                 {
                     "host": inside.ADDRESS,
                     "port": _HTTP_PORT,
-                    "content": {package: dict(files) for package, files in self._plan.content.items()},
-                    "boot": dict(self._plan.boot_files),
-                    "policies": {item.mac: dict(item.policy) for item in self._plan.machines},
-                    "shares": str(self._plan.folder / "shares"),
+                    "site": plan.site,
+                    "policies": plan.policies,
+                    "machines": {
+                        item.mac: {"name": item.spec.name, "policy": item.policy} for item in plan.machines
+                    },
+                    "content": plan.content,
+                    "contents": plan.contents,
+                    "boot": plan.boot_files,
+                    "boot_images": plan.boot_images,
+                    "scripts": plan.scripts,
+                    "command_line": plan.command_line,
+                    "shares": str(plan.folder / "shares"),
+                    "database": str(plan.folder / "site.sqlite"),
+                    "log": str(plan.folder / "SMSPXE.log"),
                 }
             )
         )
         names = {host.address: host.name for host in hosts}
+        macs = {host.mac: host.name for host in hosts}
 
         def line(text: str) -> None:
             if '"ready"' in text:
                 self._ready["site service"].set()
-            elif (seen := http_seen(text, names)) is not None:
+            elif (seen := site_seen(text, macs) or http_seen(text, names)) is not None:
                 self._inbox.put(seen)
 
         command = [sys.executable, "-m", "lab.site.service", "--config", str(config)]
@@ -246,6 +269,12 @@ class World:
             raise LabFault(f"{data['name']} ended with code {data['code']} at its start: {data['tail']}")
         self._inbox.put(seen)
         return False
+
+
+def expected_load(load: float, processors: Sequence[int], cores: int) -> float:
+    """Processes that want to run, per core, beside the machine that a limit is for: the host's ``load`` when
+    the run begins and the run's other machines. ``processors``: of each machine."""
+    return (load + sum(processors) - max(processors)) / cores
 
 
 def for_busy_host(found: Accelerator, load: float) -> Accelerator:

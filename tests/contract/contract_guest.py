@@ -49,4 +49,9 @@ def modelled(guest: MemoryGuest) -> None:
         case "r":
             guest.reset()
         case "k":
-            guest.on_key = lambda key: guest.write_console(key.removeprefix("KEY_").lower().encode())
+            guest.on_key = lambda key: guest.write_console(_echo(key))
+
+
+def _echo(key: str) -> bytes:
+    *held, last = (part.removeprefix("KEY_") for part in key.split("+"))
+    return (last if held == ["LEFTSHIFT"] else last.lower()).encode()

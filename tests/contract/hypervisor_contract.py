@@ -163,10 +163,12 @@ class HypervisorContract:
         wait_for_start(machine, 1)
         machine.send_keys(("KEY_O", "KEY_S", "KEY_D"))
         wait_for(lambda: machine.console(0).endswith(b"osd"), "the keys", machine)
+        machine.send_keys(("KEY_LEFTSHIFT+KEY_O", "KEY_S"))
+        wait_for(lambda: machine.console(0).endswith(b"osdOs"), "keys held together", machine)
         with pytest.raises(HypervisorError, match="KEY_ENTRE") as caught:
             machine.send_keys(("KEY_D", "KEY_ENTRE"))
         assert "KEY_ENTER" in caught.value.hint
-        assert machine.console(0).endswith(b"osd")  # nothing is pressed when one name is wrong
+        assert machine.console(0).endswith(b"osdOs")  # nothing is pressed when one name is wrong
 
     def test_a_screenshot_is_a_png(self, subject: Subject) -> None:
         if Capability.SCREENSHOT not in subject.hypervisor.capabilities:

@@ -80,7 +80,7 @@ def kind(request: pytest.FixtureRequest, pytester: pytest.Pytester, monkeypatch:
     if request.param == "bug":
         monkeypatch.setattr(front, "simulate_into", bug)
     if request.param == "full disk":  # in the middle of the timeline
-        monkeypatch.setattr(simulated, "simulate", full)
+        monkeypatch.setattr(simulated, "simulate_machines", full)
     return KINDS[request.param]
 
 

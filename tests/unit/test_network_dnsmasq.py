@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from lab.network.dnsmasq import Host, Line, LogReader, command, configuration, host_address, parse_line
-from lab.network.ipxe import GAVE_UP, boot_script
 
 PC1 = Host("PC-1", "52:54:00:11:22:33", "10.77.0.10")
 ROOT = Path("/lab/run/tftp")
@@ -30,17 +29,29 @@ log-dhcp
 dhcp-option=option:router
 dhcp-option=option:dns-server
 dhcp-userclass=set:ipxe,iPXE
-dhcp-match=set:efi-x64,option:client-arch,7
-dhcp-match=set:efi-x64,option:client-arch,9
-dhcp-match=set:bios,option:client-arch,0
+dhcp-match=set:arch-0,option:client-arch,0
+dhcp-match=set:arch-6,option:client-arch,6
+dhcp-match=set:arch-7,option:client-arch,7
+dhcp-match=set:arch-9,option:client-arch,9
+dhcp-match=set:arch-11,option:client-arch,11
 dhcp-option=tag:ipxe,encap:175,176,1b
 tag-if=set:script,tag:ipxe,tag:!native
-dhcp-boot=tag:script,boot.ipxe,,10.77.0.1
-dhcp-boot=tag:efi-x64,tag:!script,labpe-x64.efi,,10.77.0.1
-dhcp-boot=tag:bios,tag:!script,pxelinux.0,,10.77.0.1
-dhcp-option-force=tag:bios,tag:!script,209,pxelinux.cfg/default
+dhcp-boot=tag:script,tag:arch-0,boot-0.ipxe,,10.77.0.1
+dhcp-boot=tag:script,tag:arch-6,boot-6.ipxe,,10.77.0.1
+dhcp-boot=tag:script,tag:arch-7,boot-7.ipxe,,10.77.0.1
+dhcp-boot=tag:script,tag:arch-9,boot-9.ipxe,,10.77.0.1
+dhcp-boot=tag:script,tag:arch-11,boot-11.ipxe,,10.77.0.1
+dhcp-boot=tag:arch-7,tag:!script,labpe-x64.efi,,10.77.0.1
+dhcp-boot=tag:arch-9,tag:!script,labpe-x64.efi,,10.77.0.1
+dhcp-boot=tag:arch-0,tag:!script,pxelinux.0,,10.77.0.1
+dhcp-option-force=tag:arch-0,tag:!script,209,pxelinux.cfg/default
+dhcp-reply-delay=tag:native,2
+dhcp-vendorclass=set:http-boot,HTTPClient
+dhcp-option-force=tag:http-boot,60,HTTPClient
+dhcp-boot=tag:http-boot,http://10.77.0.1/boot/no-http-boot
 enable-tftp
 tftp-root=/lab/run/tftp
+tftp-unique-root=mac
 dhcp-host=52:54:00:11:22:33,10.77.0.10,PC-1
 dhcp-host=52:54:00:11:22:44,set:native,10.77.0.11,PC-2
 """
@@ -59,13 +70,13 @@ dnsmasq-dhcp[9]: 2927476320 DHCPOFFER(osdlab0) 10.77.0.10 52:54:00:11:22:33~
 dnsmasq-dhcp[9]: 2927476320 requested options: 66:tftp-server, 67:bootfile-name, 119:domain-search,~
 dnsmasq-dhcp[9]: 2927476320 next server: 10.77.0.1
 dnsmasq-dhcp[9]: 2927476320 sent size:  1 option: 53 message-type  2
-dnsmasq-dhcp[9]: 2927476320 sent size: 10 option: 67 bootfile-name  boot.ipxe
+dnsmasq-dhcp[9]: 2927476320 sent size: 10 option: 67 bootfile-name  boot-7.ipxe
 dnsmasq-dhcp[9]: 2927476320 vendor class: PXEClient:Arch:00007:UNDI:003010
 dnsmasq-dhcp[9]: 2927476320 user class: iPXE
 dnsmasq-dhcp[9]: 2927476320 DHCPREQUEST(osdlab0) 10.77.0.10 52:54:00:11:22:33~
 dnsmasq-dhcp[9]: 2927476320 DHCPACK(osdlab0) 10.77.0.10 52:54:00:11:22:33 pc-1
-dnsmasq-dhcp[9]: 2927476320 sent size: 10 option: 67 bootfile-name  boot.ipxe
-dnsmasq-tftp[9]: sent /lab/run/tftp/boot.ipxe to 10.77.0.10
+dnsmasq-dhcp[9]: 2927476320 sent size: 10 option: 67 bootfile-name  boot-7.ipxe
+dnsmasq-tftp[9]: sent /lab/run/tftp/boot-7.ipxe to 10.77.0.10
 dnsmasq-tftp[9]: error 8 User aborted the transfer received from 10.77.0.10
 dnsmasq-tftp[9]: file /lab/run/tftp/none.efi not found for 10.77.0.10
 dnsmasq-dhcp[9]: 77 DHCPDISCOVER(osdlab0) 52:54:00:aa:bb:cc no address available
@@ -91,10 +102,10 @@ def test_a_whole_conversation_becomes_events() -> None:
     assert events == [
         ("PC-1", "dhcp", "discover", {**mac, **client}),
         ("PC-1", "dhcp", "offer", {**address, **mac}),
-        ("PC-1", "dhcp", "boot-file", {**mac, "file": "boot.ipxe"}),
+        ("PC-1", "dhcp", "boot-file", {**mac, "file": "boot-7.ipxe"}),
         ("PC-1", "dhcp", "request", {**address, **mac, **client}),
         ("PC-1", "dhcp", "ack", {**address, **mac, "message": "pc-1"}),
-        ("PC-1", "tftp", "sent", {"file": "boot.ipxe", **address}),
+        ("PC-1", "tftp", "sent", {"file": "boot-7.ipxe", **address}),
         ("PC-1", "tftp", "aborted", {"code": "8", "message": "User aborted the transfer", **address}),
         ("PC-1", "tftp", "not-found", {"file": "none.efi", **address}),
         ("", "dhcp", "no-address", {"mac": "52:54:00:aa:bb:cc"}),
@@ -107,8 +118,8 @@ def test_a_whole_conversation_becomes_events() -> None:
         ("dnsmasq-dhcp: 12 DHCPNAK(osdlab0) 10.77.0.9 52:54:00:11:22:33 wrong address",
          Line("dhcp", "nak", "12",
               {"address": "10.77.0.9", "mac": PC1.mac, "message": "wrong address"})),
-        ("dnsmasq-tftp[3]: failed sending /lab/run/tftp/boot.ipxe to 10.77.0.10",
-         Line("tftp", "failed", "", {"file": "/lab/run/tftp/boot.ipxe", "address": "10.77.0.10"})),
+        ("dnsmasq-tftp[3]: failed sending /lab/run/tftp/boot-7.ipxe to 10.77.0.10",
+         Line("tftp", "failed", "", {"file": "/lab/run/tftp/boot-7.ipxe", "address": "10.77.0.10"})),
         ("dnsmasq-dhcp[3]: 12 bootfile name: labpe-x64.efi",
          Line("dhcp", "option", "12", {"name": "bootfile name", "value": "labpe-x64.efi"})),
         ("dnsmasq[3]: something else", None),
@@ -132,24 +143,10 @@ def test_addresses_stay_below_the_dynamic_range() -> None:
     assert [host_address(index) for index in (0, 1)] == ["10.77.0.10", "10.77.0.11"]
 
 
-def test_the_script_tries_four_times_and_says_that_it_gives_up() -> None:
-    lines = boot_script("labpe-x64.efi").splitlines()
-    assert lines[0] == "#!ipxe"
-    assert sum(line.startswith("chain --autofree http://10.77.0.1/boot/labpe-x64.efi") for line in lines) == 4
-    uefi, bios = lines[: lines.index(":bios")], lines[lines.index(":bios") :]
-    assert uefi[1] == "iseq ${platform} efi || goto bios"
-    assert uefi[-2:] == [f"echo {GAVE_UP} http://10.77.0.1/boot/labpe-x64.efi", "exit 1"]
-    assert bios[-2:] == [f"echo {GAVE_UP} http://10.77.0.1/boot/labpe-x64.krn", "exit 1"]
-    assert all("||" in line for line in lines if line.startswith(("chain", "kernel"))), (
-        "a failure must not end the script"
-    )
-
-
-def test_a_bios_machine_starts_the_kernel_with_its_command_line() -> None:
-    lines = boot_script(command_line="console=ttyS0 quiet").splitlines()
-    kernels = [line for line in lines if line.startswith("kernel ")]
-    boot = "http://10.77.0.1/boot"
-    assert kernels[0] == (
-        f"kernel {boot}/labpe-x64.krn console=ttyS0 quiet && initrd {boot}/labpe-x64.img && boot ||"
-    )
-    assert len(kernels) == 4 and lines.index(kernels[0]) > lines.index(":bios")
+def test_a_native_machines_folder_is_not_part_of_a_files_name() -> None:
+    native = Host("PC-2", "52:54:00:11:22:44", "10.77.0.11", native=True)
+    reader = LogReader([PC1, native], tftp_root=ROOT)
+    line = "dnsmasq-tftp[9]: sent /lab/run/tftp/52-54-00-11-22-44/pxelinux.cfg/default to 10.77.0.11"
+    assert reader.feed(line) == (
+        "PC-2", "tftp", "sent", {"file": "pxelinux.cfg/default", "address": "10.77.0.11"},
+    )  # fmt: skip

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from lab.hypervisor.accelerator import Accelerator
 from lab.run.messages import as_fault
-from lab.run.world import for_busy_host
+from lab.run.world import expected_load, for_busy_host
 
 
 def test_a_full_disk_is_the_labs_fault_and_says_what_is_full() -> None:
@@ -28,4 +28,6 @@ def test_other_errors_of_the_system_stay_what_they_are() -> None:
 def test_limits_grow_with_the_hosts_other_work() -> None:
     found = Accelerator("tcg", "no /dev/kvm", 1.5)
     assert [for_busy_host(found, load).factor for load in (0.2, 1.0, 3.0, 50.0)] == [1.5, 1.5, 4.5, 6.0]
+    assert expected_load(0.5, [1], 2) == 0.25, "a machine does not wait for itself"
+    assert expected_load(0.5, [1, 2, 1], 2) == 1.25
     assert for_busy_host(found, 3.0).measured == {"load per core": 3.0}

@@ -19,7 +19,8 @@ from lab.hypervisor.protocol import DiskSpec, MachineSpec, NicSpec
 from lab.network.ipxe import GAVE_UP
 from lab.run.phases import Seen
 from lab.run.plan import MachinePlan
-from lab.run.session import MachineSession, Patience
+from lab.run.progress import Patience
+from lab.run.session import MachineSession
 from lab.run.strategy import Interrupted, follow
 from lab.sequence import smsts
 from lab.timeline import Event, Timeline
@@ -142,7 +143,7 @@ def test_bytes_on_their_way_are_progress_though_nothing_is_logged(make: Callable
     """A firmware's TFTP is logged at its end only."""
     lab = make()
     passed = [0]
-    lab.session._traffic = lambda: passed[0]
+    lab.session._progress._traffic = lambda: passed[0]
     lab.session.power_on()
     lab.take_in()
     lab.session.observe(Seen("PC-1", "dhcp", "discover", {"vendor_class": "PXEClient:Arch:00007"}))
@@ -211,6 +212,7 @@ def test_what_the_agent_calls_the_labs_fault_ends_the_run(make: Callable[..., La
 
 def test_a_system_that_nobody_continues_is_a_result(make: Callable[..., Lab]) -> None:
     lab = make(lambda guest: guest.write_console(b"no client hook; nobody continues this machine\r\n"))
+    lab.session.observe(Seen("PC-1", "engine", "sequence-started", {}))
     lab.follow()
     assert "nobody continues" in lab.events("lab", "unfinished")[0].data["reason"]
     assert lab.events("lab", "power-cut") and lab.own("final-state.json").exists()
@@ -226,7 +228,7 @@ def test_a_machine_without_a_deployment_may_power_off(make: Callable[..., Lab]) 
         threading.Timer(0.05, guest.power_off).start()
 
     lab.follow()
-    assert lab.events("lab", "unfinished")[0].data == {"reason": "it has run already"}
+    assert lab.events("lab", "not-started")[0].data == {"reason": "it has run already"}
 
 
 @pytest.mark.parametrize(

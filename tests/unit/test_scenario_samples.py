@@ -51,8 +51,10 @@ def test_templates(path: Path) -> None:
 
 
 def test_the_examples_of_the_readme() -> None:
-    first, doubles, software = EXAMPLES
+    first, machines, doubles, software = EXAMPLES
     assert parse(first, "README", Scenario).expect.disk is not None
+    several = parse("scenario: A\n" + machines, "README", Scenario).machines
+    assert several["GUEST"].f12 == "left" and several["PC-2"].machine == "bios-x64"
     assert parse(doubles, "README", Doubles).doubles[0].to_json()["exit"] == 3010
     head = "scenario: A\nmachine: uefi-x64\nsequence: a.xml\nexpect: {result: success}\n"
     found = parse(head + software, "README", Scenario)

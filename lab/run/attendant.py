@@ -1,0 +1,146 @@
+"""The person at the machine: presses F12 where the loader asks for it, answers the wizard, on its keyboard.
+
+What to answer is the plan's (``MachinePlan.answers``); a question that it says nothing about is the lab's
+trouble, told with the lines to paste.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import deque
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from lab.clock import Clock
+from lab.errors import LabFault
+from lab.hypervisor.protocol import Machine
+from lab.network.ipxe import F12_PROMPT, F12_SECONDS
+from lab.run.keyboard import ENTER, keys
+from lab.run.plan import MachinePlan
+
+#: PXELINUX's prompt on the serial line; the words above it stand on the screen only.
+_ENTER_PROMPT = "boot:"
+_F12 = "KEY_F12"
+#: Keys pressed at once, and seconds for each: QEMU holds one for 50 ms, and keeps no more than 256.
+_AT_ONCE, _A_KEY = 20, 0.1
+
+Event = Callable[[str, str, Mapping[str, Any]], object]
+
+
+class Attendant:
+    """Sits at one machine. ``event`` puts (source, kind, data) on the timeline."""
+
+    def __init__(self, plan: MachinePlan, machine: Machine, *, clock: Clock, event: Event) -> None:
+        self._machine, self._clock, self._event = machine, clock, event
+        self.name, self._answers = plan.spec.name, plan.answers
+        #: iPXE's words on a BIOS go to the screen only: F12 is pressed there until something happens.
+        self._unseen = plan.spec.firmware == "bios" and not plan.spec.nics[0].native
+        self._keys: deque[str] = deque()
+        self._next = 0.0
+        self._wanted_until: float | None = None
+        self._told = False
+
+    @property
+    def presses(self) -> bool:
+        """Whether an offer that must be confirmed is."""
+        return bool(self._answers.get("f12", True))
+
+    def forget(self) -> None:
+        """The machine starts anew."""
+        self._keys.clear()
+        self._wanted_until, self._told = None, False
+
+    def offered(self) -> None:
+        """The site made an offer that must be confirmed: the prompt comes."""
+        if self.presses:
+            now = self._clock.now()
+            self._wanted_until, self._told, self._next = now + F12_SECONDS, False, now + 1.0
+
+    def taken(self) -> None:
+        """The offer is confirmed: the boot files are being fetched."""
+        self._wanted_until = None
+
+    def reads(self, text: str) -> None:
+        """A line of the console."""
+        if self._wanted_until is None:
+            return
+        if F12_PROMPT in text:
+            self._confirm(_F12)
+        elif text == _ENTER_PROMPT:
+            self._confirm(ENTER)
+
+    def wizard(self, page: Mapping[str, Any]) -> None:
+        """A page of the wizard waits. Raises LabFault when the plan has no answer, or a wrong one."""
+        if page.get("refused"):
+            raise LabFault(
+                f"the wizard of machine '{self.name}' refused the scenario's answer: {page['refused']}",
+                hint="see 'wizard' in the scenario, and the last screen",
+            )
+        answer = self._choice(page) if page.get("page") == "choose" else self._value(page)
+        try:
+            self._keys += keys(answer)
+        except ValueError as error:
+            raise LabFault(
+                f"the answer to the wizard of machine '{self.name}' cannot be typed: {error}",
+                hint="see 'wizard' in the scenario",
+            ) from error
+
+    def turn(self) -> None:
+        """Press what is to be pressed now; called often. Raises LabFault."""
+        now = self._clock.now()
+        if now < self._next:
+            return
+        if self._keys:
+            some = tuple(self._keys.popleft() for _ in range(min(_AT_ONCE, len(self._keys))))
+            self._next = now + _A_KEY * len(some)
+            self._machine.send_keys(some)
+        elif self._wanted_until is not None and self._unseen:
+            if now > self._wanted_until:
+                self._wanted_until = None
+                return
+            self._next = now + 1.0
+            self._press(_F12)
+
+    def _confirm(self, key: str) -> None:
+        self._wanted_until = None
+        self._press(key)
+
+    def _press(self, key: str) -> None:
+        if not self._told:
+            self._event("lab", "key-pressed", {"key": key.removeprefix("KEY_")})
+            self._told = True
+        self._machine.send_keys((key,))
+
+    def _choice(self, page: Mapping[str, Any]) -> str:
+        wanted = str(self._answers.get("choose") or "").casefold()
+        items = [item for item in page.get("items", ()) if isinstance(item, Mapping)]
+        for item in items:
+            if wanted and wanted in {str(value).casefold() for value in item.values()}:
+                self._event("lab", "typed", {"page": "choose", "text": str(item.get("number"))})
+                return str(item.get("number"))
+        known = ", ".join(f"{item.get('deployment')} ({item.get('name')})" for item in items)
+        said = "the scenario does not say" if not wanted else f"there is no {self._answers['choose']!r}"
+        first = items[0].get("deployment") if items else "..."
+        raise LabFault(
+            f"the wizard of machine '{self.name}' asks which task sequence to run, and {said}",
+            hint=_paste(f"choose: {json.dumps(first)}") + f"\nit offers {known}",
+        )
+
+    def _value(self, page: Mapping[str, Any]) -> str:
+        name = str(page.get("name", ""))
+        values = {key.casefold(): str(value) for key, value in (self._answers.get("variables") or {}).items()}
+        if name.casefold() not in values:
+            raise LabFault(
+                f"the wizard of machine '{self.name}' asks for variable '{name}', and the scenario does not "
+                "say",
+                hint=_paste(f"variables:\n    {json.dumps(name)}: value"),
+            )
+        self._event("lab", "typed", {"page": "variable", "name": name})  # never its value
+        return values[name.casefold()]
+
+
+def _paste(lines: str) -> str:
+    return (
+        "say it in the scenario (below the machine's name in 'machines', if there are several):\n"
+        f"wizard:\n  {lines}"
+    )
