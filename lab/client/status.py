@@ -21,7 +21,7 @@ ENGINE, MANAGER = "Task Sequence Engine", "Task Sequence Manager"
 
 #: Observed: an action's output travels in six insertion strings of 255 characters, its end counts.
 LONGEST_OUTPUT = 6 * 255
-#: How often a post is tried (a guess: documented is only that there are retries).
+#: How often a post is tried (a guess: documented is only that there are retries); once while nobody answers.
 TRIES = 3
 
 #: Components whose records are no action's own output.
@@ -148,6 +148,7 @@ class Outbox:
         self._stops = stops
         self._waiting: list[Message] = []
         self._stopped = False
+        self._tries = TRIES
         self.lost = 0
 
     def add(self, messages: list[Message]) -> None:
@@ -158,8 +159,10 @@ class Outbox:
         if not self._waiting:
             return
         messages, self._waiting = self._waiting, []
-        if not self._stopped and any(self._post(messages) for _ in range(TRIES)):
+        if not self._stopped and any(self._post(messages) for _ in range(self._tries)):
+            self._tries = TRIES
             return
+        self._tries = 1
         self.lost += len(messages)
         self._stopped = self._stopped or self._stops()
 

@@ -92,7 +92,12 @@ class Agent:
         self._drives = {"X:": "/x"}
         self._volumes: Volumes = Volumes(self._runner, self._clock, self._drives)
         self._management = ManagementPoint(
-            self._site, machine.mac_address(), machine.system_uuid(), machine.boot_mark(), self._clock
+            self._site,
+            lambda: machine.lease() is not None,
+            machine.mac_address(),
+            machine.system_uuid(),
+            machine.boot_mark(),
+            self._clock,
         )
         self._holds: set[str] = set()
         self.stay = False

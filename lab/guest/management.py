@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from lab.clock import Clock, wait_until
+from lab.clock import Clock, Deadline, wait_until
 from lab.errors import LabFault
 from lab.guest import http
 
@@ -14,14 +14,26 @@ from lab.guest import http
 POLICY_LIMIT = 60.0
 SILENCE = 20.0
 STATUS_SILENCE = 5.0
+#: Seconds that the first status message waits for a network; a machine without one goes on.
+NETWORK_LIMIT = 20.0
 
 
 class ManagementPoint:
-    """``site`` gives its address when it is needed; ``mac``, ``uuid`` and ``mark`` (of this start) are the
-    machine's."""
+    """``site`` gives its address when it is needed; ``online`` says whether it can be had now; ``mac``,
+    ``uuid`` and ``mark`` (of this start) are the machine's."""
 
-    def __init__(self, site: Callable[[], str], mac: str, uuid: str, mark: str, clock: Clock) -> None:
+    def __init__(
+        self,
+        site: Callable[[], str],
+        online: Callable[[], bool],
+        mac: str,
+        uuid: str,
+        mark: str,
+        clock: Clock,
+    ) -> None:
         self._site = site
+        self._online = online
+        self._patience = NETWORK_LIMIT
         self._mac = mac
         self._uuid = uuid
         self._mark = mark
@@ -54,6 +66,12 @@ class ManagementPoint:
 
     def status(self, messages: list[dict[str, Any]]) -> bool:
         """Send status messages; whether the site took them."""
+        deadline = Deadline(self._patience, self._clock)
+        while not self._online():
+            if deadline.passed():
+                self._patience = 0.0
+                return False
+            self._clock.pause(0.2)
         body = json.dumps({"mac": self._mac, "start": self._mark, "messages": messages}).encode()
         try:
             answer = http.post(self._site(), "/status", body, timeout=STATUS_SILENCE, start=self._mark)

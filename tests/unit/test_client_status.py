@@ -96,6 +96,15 @@ def test_what_no_try_gets_through_is_lost_and_the_next_ones_go() -> None:
     assert outbox.lost == 1
 
 
+def test_while_the_site_is_away_each_post_is_tried_once() -> None:
+    site = Site(False, False, False, False, True, False, True)
+    outbox = Outbox(site.post, lambda: False)
+    for number in (1, 2, 3, 4):
+        outbox.add([{"n": number}])
+        outbox.deliver()
+    assert site.got == [[1], [1], [1], [2], [3], [4], [4]]
+
+
 def test_disable_status_retry_ends_all_sending_after_the_first_failure() -> None:
     site = Site(False, False, False)
     outbox = Outbox(site.post, lambda: True)

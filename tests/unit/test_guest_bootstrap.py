@@ -18,7 +18,7 @@ class Site(ManagementPoint):
     """A management point of canned answers."""
 
     def __init__(self, deployments: int, policy: dict[str, Any] | None) -> None:
-        super().__init__(lambda: "site", "52:54:00:00:00:01", "u", "m", VirtualClock())
+        super().__init__(lambda: "site", lambda: False, "52:54:00:00:00:01", "u", "m", VirtualClock())
         self.answer = policy
         self.offered = [
             {"deployment": f"LAB2000{n}", "name": f"S{n}", "purpose": "available"} for n in range(deployments)
@@ -64,6 +64,16 @@ def test_nothing_to_run_is_said_with_its_reason() -> None:
     assert started(Site(0, None))[0] == Nothing("nothing here")
     result, _, _ = started(Site(1, {"references": ["LAB00009"]}))
     assert isinstance(result, Nothing) and "LAB00009" in result.reason
+
+
+def test_a_machine_without_a_network_waits_once_and_loses_its_messages() -> None:
+    clock = VirtualClock()
+    site = ManagementPoint(lambda: "site", lambda: False, "m", "u", "b", clock)
+    assert not site.status([{"n": 1}])
+    waited = clock.now()
+    assert 15 < waited < 30
+    assert not site.status([{"n": 2}])
+    assert clock.now() == waited
 
 
 def test_status_messages_leave_before_each_effect_and_at_the_end() -> None:

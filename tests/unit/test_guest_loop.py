@@ -186,3 +186,10 @@ def test_another_format_is_refused() -> None:
     saved = {**(world.load() or {}), "format": FORMAT + 1}
     with pytest.raises(ValueError, match="format"):
         world.loop(RESTARTS, "boot-2", saved)
+
+
+@pytest.mark.parametrize(("value", "quiet"), [("True", True), ("false", False), ("", False)])
+def test_a_variable_says_whether_one_lost_status_message_is_the_last(value: str, quiet: bool) -> None:
+    loop = World(data_path=DATA).loop(TaskSequence("s", children=(command("a", "x"),)), "m")
+    loop.start({"SMSTSDisableStatusRetry": value} if value else {})
+    assert loop.keeps_quiet is quiet
