@@ -14,6 +14,9 @@ from hypothesis import settings
 settings.register_profile("osdlab", deadline=None)
 settings.load_profile("osdlab")
 
+# A console keeps the width it is made with, which may be the import's: the terminal's must not be the tests'.
+os.environ.pop("COLUMNS", None)
+
 UNIT = Path(__file__).parent / "unit"
 
 
