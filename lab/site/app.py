@@ -61,6 +61,8 @@ class SiteApp:
     ) -> None:
         self._config, self._store, self._log, self._smspxe = config, store, log, smspxe_log
         self._told: list[Json] = []
+        #: What was told while the database could not be written: due as soon as it is kept.
+        self._untold: list[Json] = []
         self._site = config.objects()
         self.point = ManagementPoint(
             self._site, policies=config.policies, machines=config.machines, contents=config.contents,
@@ -169,13 +171,16 @@ class SiteApp:
         """What the management point says, once all it changed by that is on the disk."""
         self._told = []
         answer = decide(*arguments)
-        told, self._told = self._told, []
+        told = [{**line, "client": _client(request)} for line in self._told]
+        self._told = []
         try:
             await self._store.committed()
-        except NotKept as error:
+        except NotKept as error:  # it goes with the next commit, and who asks again gets the same answer
+            self._untold += told
             raise Refused(503, f"the site's database cannot be written: {error}") from error
-        for line in told:
-            self._log({**line, "client": _client(request)})
+        late, self._untold = self._untold, []
+        for line in (*late, *told):
+            self._log(line)
         return answer
 
     async def _pxe(self, request: Request, target: Target, said: Parameters) -> Response:

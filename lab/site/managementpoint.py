@@ -48,9 +48,9 @@ class Store(Protocol):
         """The PXE decision about the computer's newest start."""
         ...
 
-    def add_status(self, mac: str, start: str, messages: Sequence[Json]) -> int:
-        """Keep status messages; those whose (mac, start, n) is kept already are taken without a second copy.
-        How many were taken."""
+    def add_status(self, mac: str, start: str, messages: Sequence[Json]) -> list[Json]:
+        """Keep status messages, and give those that are new: one whose (mac, start, n) is kept already was
+        posted again."""
         ...
 
     def statuses(self, mac: str) -> list[Json]:
@@ -85,11 +85,14 @@ class MemoryStore:
         starts = self._decisions.get(mac, {})
         return starts[next(reversed(starts))] if starts else None
 
-    def add_status(self, mac: str, start: str, messages: Sequence[Json]) -> int:
+    def add_status(self, mac: str, start: str, messages: Sequence[Json]) -> list[Json]:
         kept = self._statuses.setdefault(mac, {})
+        new = []
         for message in messages:
-            kept.setdefault((start, message["n"]), {**message, "start": start})
-        return len(messages)
+            if (start, message["n"]) not in kept:
+                kept[start, message["n"]] = {**message, "start": start}
+                new.append(message)
+        return new
 
     def statuses(self, mac: str) -> list[Json]:
         return list(self._statuses.get(mac, {}).values())
@@ -281,11 +284,12 @@ class ManagementPoint:
         return ContentAnswer(200, damaged=state == "damaged")
 
     def status(self, mac: str, messages: Sequence[Json], start: str = "") -> int:
-        """Take status messages; how many are kept for good when this returns."""
+        """Take status messages; how many are kept for good when this returns. What a computer posts again,
+        because no answer came, is taken and told once."""
         mac = mac.casefold()
-        taken = self._store.add_status(mac, start, messages)
-        self._tell("status", {"mac": mac, "start": start, "messages": list(messages)})
-        return taken
+        if new := self._store.add_status(mac, start, messages):
+            self._tell("status", {"mac": mac, "start": start, "messages": new})
+        return len(messages)
 
     def history(self, mac: str) -> list[Json]:
         """The client's history (R65): one entry {"start", "began", "result"} for each sequence that began;

@@ -104,15 +104,15 @@ class SqliteStore(MemoryStore):
             (mac, start, json.dumps(decision), _now()),
         )
 
-    def add_status(self, mac: str, start: str, messages: Sequence[Json]) -> int:
-        taken = super().add_status(mac, start, messages)
+    def add_status(self, mac: str, start: str, messages: Sequence[Json]) -> list[Json]:
+        new = super().add_status(mac, start, messages)
         wall = _now()
-        for message in messages:
+        for message in new:
             self._keep(
                 "INSERT OR IGNORE INTO statuses (mac, start, n, message, wall) VALUES (?, ?, ?, ?, ?)",
                 (mac, start, message["n"], json.dumps(message), wall),
             )
-        return taken
+        return new
 
     def _keep(self, statement: str, values: tuple[Any, ...]) -> None:
         with self._wake:

@@ -240,6 +240,10 @@ def test_status_messages_are_kept_once_and_make_the_history() -> None:
     assert point.status(MAC.upper(), [one, one], "s1") == 2
     assert point.status(MAC, [one, {"n": 2, "id": 11141, "text": "failed"}], "s1") == 2
     point.status(MAC, [{**one, "time": "t2"}], "s2")
+    assert point.status(MAC, [{**one, "time": "t2"}], "s2") == 1  # the answer was lost: posted again
+    assert [(told["start"], [item["n"] for item in told["messages"]]) for told in point.told("status")] == [
+        ("s1", [1]), ("s1", [2]), ("s2", [1])
+    ]  # fmt: skip
     assert point.history(MAC) == [
         {"start": "s1", "began": "t1", "result": "failed"},
         {"start": "s2", "began": "t2", "result": ""},
