@@ -23,15 +23,21 @@ _ENTER_PROMPT = "boot:"
 _F12 = "KEY_F12"
 #: Keys pressed at once, and seconds for each: QEMU holds one for 50 ms, and keeps no more than 256.
 _AT_ONCE, _A_KEY = 20, 0.1
+#: Seconds for the last key to stand on the screen, before its picture is taken and ENTER pressed.
+_READ_AGAIN = 0.5
 
 Event = Callable[[str, str, Mapping[str, Any]], object]
 
 
 class Attendant:
-    """Sits at one machine. ``event`` puts (source, kind, data) on the timeline."""
+    """Sits at one machine. ``event`` puts (source, kind, data) on the timeline, ``picture`` keeps one of the
+    screen: of the question for F12, and of a page of the wizard with its answer."""
 
-    def __init__(self, plan: MachinePlan, machine: Machine, *, clock: Clock, event: Event) -> None:
-        self._machine, self._clock, self._event = machine, clock, event
+    def __init__(
+        self, plan: MachinePlan, machine: Machine, *, clock: Clock, event: Event,
+        picture: Callable[[str], object],
+    ) -> None:  # fmt: skip
+        self._machine, self._clock, self._event, self._picture = machine, clock, event, picture
         self.name, self._answers = plan.spec.name, plan.answers
         #: iPXE's words on a BIOS go to the screen only: F12 is pressed there until something happens.
         self._unseen = plan.spec.firmware == "bios" and not plan.spec.nics[0].native
@@ -52,9 +58,8 @@ class Attendant:
 
     def offered(self) -> None:
         """The site made an offer that must be confirmed: the prompt comes."""
-        if self.presses:
-            now = self._clock.now()
-            self._wanted_until, self._told, self._next = now + F12_SECONDS, False, now + 1.0
+        now = self._clock.now()
+        self._wanted_until, self._told, self._next = now + F12_SECONDS, False, now + 1.0
 
     def taken(self) -> None:
         """The offer is confirmed: the boot files are being fetched."""
@@ -91,8 +96,10 @@ class Attendant:
         if now < self._next:
             return
         if self._keys:
-            some = tuple(self._keys.popleft() for _ in range(min(_AT_ONCE, len(self._keys))))
-            self._next = now + _A_KEY * len(some)
+            if self._keys[0] == ENTER:
+                self._picture("answer")
+            some = self._some()
+            self._next = now + _A_KEY * len(some) + (_READ_AGAIN if list(self._keys) == [ENTER] else 0.0)
             self._machine.send_keys(some)
         elif self._wanted_until is not None and self._unseen:
             if now > self._wanted_until:
@@ -101,15 +108,26 @@ class Attendant:
             self._next = now + 1.0
             self._press(_F12)
 
+    def _some(self) -> tuple[str, ...]:
+        """The next keys, as many as are pressed at once; the ENTER that ends an answer comes alone."""
+        some: list[str] = []
+        while self._keys and len(some) < _AT_ONCE and not (some and self._keys[0] == ENTER):
+            some.append(self._keys.popleft())
+        return tuple(some)
+
     def _confirm(self, key: str) -> None:
         self._wanted_until = None
         self._press(key)
 
     def _press(self, key: str) -> None:
+        """Press the key that is asked for, or leave it, as the plan says."""
         if not self._told:
-            self._event("lab", "key-pressed", {"key": key.removeprefix("KEY_")})
             self._told = True
-        self._machine.send_keys((key,))
+            self._picture("f12")
+            if self.presses:
+                self._event("lab", "key-pressed", {"key": key.removeprefix("KEY_")})
+        if self.presses:
+            self._machine.send_keys((key,))
 
     def _choice(self, page: Mapping[str, Any]) -> str:
         wanted = str(self._answers.get("choose") or "").casefold()

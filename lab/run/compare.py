@@ -24,6 +24,10 @@ from lab.scenario.machines import MACHINE_NAME
 from lab.settings import Settings
 from lab.timeline import Event
 
+#: What the lab asks for a card without iPXE; the machine itself asked by DHCP.
+_LABS_OWN = "/pxe"
+#: What does not count of a decision: which start it was, and by which connection it was asked for.
+_NOT_OF_DECISION = ("start", "client")
 #: What counts of a status message: its time does not, and its text may hold a command's output.
 _OF_MESSAGE = ("id", "severity", "component", "step", "action", "group", "code")
 
@@ -41,6 +45,7 @@ def run_fingerprint(folder: Path, machine: str = MACHINE_NAME) -> Fingerprint:
     requests = [
         {"method": request.method, "path": request.path, "status": request.status}
         for request in seen.requests
+        if request.path != _LABS_OWN
     ]
     return fingerprint(finals[machine], variables, requests)
 
@@ -111,7 +116,7 @@ def _decided(events: Sequence[Event]) -> Iterator[str]:
             for message in event.data.get("messages", ()):
                 yield f"status {_plain({key: message.get(key) for key in _OF_MESSAGE})}"
         else:
-            told = {key: value for key, value in event.data.items() if key != "start"}
+            told = {key: value for key, value in event.data.items() if key not in _NOT_OF_DECISION}
             yield f"{event.kind} {_plain(told)}"
 
 

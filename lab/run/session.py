@@ -68,7 +68,7 @@ class MachineSession:
         self._folder, self._inbox, self._patience = folder / self.name, inbox, patience
         self._folder.mkdir(exist_ok=True)
         self._kept = Kept(self._folder, machine, self._event)
-        self._attendant = Attendant(plan, machine, clock=clock, event=self._event)
+        self._attendant = Attendant(plan, machine, clock=clock, event=self._event, picture=self._kept.screen)
         self._start = Start(plan, self._attendant, live=live)
         self._read, self._questions, self._disks_read = read_disks, plan.questions, False
         self._console = ConsoleLines()

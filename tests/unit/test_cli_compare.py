@@ -74,3 +74,13 @@ def test_what_the_site_decided_and_was_told_is_compared_too(
     timeline.write_text(text.replace(before, after))
     code, said = told("compare", timeline.parent)
     assert code == 1 and any(line.startswith("- ") and shown in line for line in said.splitlines())
+
+
+def test_how_the_question_came_to_the_site_does_not_count(told: Told, tmp_path: Path) -> None:
+    assert told("run", tmp_path / "hello.yaml", "--fidelity", "sim")[0] == 0
+    timeline = (tmp_path / "reports" / "latest").resolve() / "timeline.jsonl"
+    text = timeline.read_text()
+    asked = next(line for line in text.splitlines() if "/pxe/ipxe" in line).replace("/pxe/ipxe", "/pxe")
+    more = text.replace('"action":"boot"', '"client":"10.77.0.10","action":"boot"')
+    timeline.write_text(f"{more}{asked}\n")
+    assert timeline.read_text() != text and told("compare", timeline.parent)[0] == 0
