@@ -128,7 +128,11 @@ class _Try:
         value["status"] = response.status
         if response.status != 200:
             code = ACCESS_DENIED if response.status in (401, 403) else NOT_THERE
-            return Outcome(code, message=f"{url} answered {response.status}{self._hint(code)}", value=value)
+            return Outcome(
+                code,
+                message=f"{url} on {self._point} answered {response.status}{self._hint(code)}",
+                value=value,
+            )
         try:
             digest = _stream(response, part)
         except _BrokenOff as error:
@@ -136,7 +140,7 @@ class _Try:
             return Outcome(NOT_THERE, message=f"{url}: {error}", value=value)
         if self._effect.verify and file.get("sha256") and digest != file["sha256"].lower():
             os.unlink(part)
-            message = f"{url} does not have the content that the policy promises"
+            message = f"{url} on {self._point} came with another SHA-256 than the site has for it"
             return Outcome(HASH_MISMATCH, message=message, value=value)
         os.replace(part, target)
         return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from lab.judge.content_seen import folded
 from lab.judge.evidence import DecisionSeen, Evidence, StepSeen
 from lab.judge.verdict import Cause
 from lab.sequence.codes import cause as usual_cause
@@ -62,6 +63,11 @@ def decided(evidence: Evidence) -> tuple[Cause, ...]:
         wall = evidence.wall(decision.seq)
         links += [Cause(wall, f"the site: {reason}", decision.seq) for reason in decision.reasons]
         links.append(Cause(wall, f"the site {told_decision(decision)}", decision.seq))
+        links += [
+            Cause(evidence.wall(place.seq), place.told, place.seq)
+            for place in evidence.locations
+            if not place.known and place.seq > decision.seq
+        ]
     if evidence.not_started is not None:
         seq = evidence.not_started.seq
         links.append(Cause(evidence.wall(seq), f"no sequence began: {evidence.not_started.reason}", seq))
@@ -92,12 +98,11 @@ def chain(evidence: Evidence, step: StepSeen) -> tuple[Cause, ...]:
     def within(seq: int, machine: str) -> bool:
         return step.begun <= seq <= step.seq and machine in (step.machine, "")
 
-    refused: dict[tuple[str, int], int] = {}
     for request in evidence.requests:
         if request.status >= 400 and within(request.seq, request.machine):
-            refused[(request.package or request.path, request.status)] = request.seq
-    for (what, status), seq in refused.items():
-        links.append((seq, f"the distribution point answered {status} for {what}"))
+            what = request.package or request.path
+            links.append((request.seq, f"the distribution point answered {request.status} for {what}"))
+    links += [(one.seq, one.told) for one in evidence.refusals if within(one.seq, one.machine)]
     for effect in evidence.effects:
         if effect.code and within(effect.seq, effect.machine):
             said = f": {effect.message}" if effect.message else ""
@@ -105,6 +110,8 @@ def chain(evidence: Evidence, step: StepSeen) -> tuple[Cause, ...]:
                 links.append((effect.seq, f"a double of the scenario answered {describe(effect.code)}{said}"))
             else:
                 links.append((effect.seq, f"{effect.effect} failed with {describe(effect.code)}{said}"))
+    if links:  # where content is, says only something where it was not to be had
+        links += [(place.seq, place.told) for place in evidence.locations if within(place.seq, place.machine)]
     for record in evidence.records:
         if record.severity == "error" and within(record.seq, record.machine):
             text = " ".join(record.message.split())
@@ -115,7 +122,7 @@ def chain(evidence: Evidence, step: StepSeen) -> tuple[Cause, ...]:
             s for s in evidence.steps if s.result == "failed" and not s.group and within(s.seq, s.machine)
         ]
         links += [(last.seq, _failed(last)) for last in inner[-1:]]
-    causes = [Cause(evidence.wall(seq), text, seq) for seq, text in sorted(links)]
+    causes = [Cause(evidence.wall(seq), text, seq) for seq, text in folded(links)]
     causes.append(Cause(evidence.wall(step.seq), _failed(step), step.seq))
     if not links and usual_cause(step.code):
         causes.append(Cause("", f"usual cause of that code: {usual_cause(step.code)}"))

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from lab.disk.state import FinalState
+from lab.judge.content_seen import LocationSeen, RefusalSeen, location_seen, refusal_seen
 from lab.timeline import Event
 
 SEVERITIES = {0: "info", 1: "info", 2: "warning", 3: "error"}
@@ -156,6 +157,8 @@ class Evidence:
     not_started: NotStarted | None = None
     decisions: tuple[DecisionSeen, ...] = ()
     statuses: tuple[StatusSeen, ...] = ()
+    locations: tuple[LocationSeen, ...] = ()
+    refusals: tuple[RefusalSeen, ...] = ()
     pxe_records: tuple[RecordSeen, ...] | None = None
     by_machine: Mapping[str, Evidence] = field(default_factory=dict)
     steps: tuple[StepSeen, ...] = ()
@@ -215,6 +218,8 @@ class _Sorter:
     not_started: NotStarted | None = None
     decisions: list[DecisionSeen] = field(default_factory=list)
     statuses: list[StatusSeen] = field(default_factory=list)
+    locations: list[LocationSeen] = field(default_factory=list)
+    refusals: list[RefusalSeen] = field(default_factory=list)
     steps: list[StepSeen] = field(default_factory=list)
     begun: list[tuple[int, str]] = field(default_factory=list)
     open: dict[tuple[str, int], int] = field(default_factory=dict)
@@ -283,6 +288,10 @@ class _Sorter:
                     str(data.get("mac") or ""),
                 )
             )
+        elif event.kind == "location":
+            self.locations.append(location_seen(event))
+        elif event.kind == "denied":
+            self.refusals.append(refusal_seen(event))
         elif event.kind == "status":
             for message in data.get("messages") or ([data] if "id" in data else []):
                 words = (str(message.get(key) or "") for key in ("step", "group", "action", "text"))
@@ -404,6 +413,8 @@ def _sorted(
         not_started=sorter.not_started,
         decisions=tuple(sorter.decisions),
         statuses=tuple(sorter.statuses),
+        locations=tuple(sorter.locations),
+        refusals=tuple(sorter.refusals),
         pxe_records=pxe_records,
         steps=tuple(sorter.steps),
         begun=tuple(sorter.begun),

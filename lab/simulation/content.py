@@ -66,9 +66,9 @@ def _from(
             value["status"] = answer.status
             if answer.status != 200:
                 code = ACCESS_DENIED if answer.status == 401 else FILE_NOT_FOUND
-                return _modelled(code, f"{url}/{file.name} answered {answer.status}", value)
+                return _modelled(code, f"{url}/{file.name} on {point} answered {answer.status}", value)
             if answer.damaged and effect.verify:
-                message = f"{url}/{file.name} does not have the content that the policy promises"
+                message = f"{url}/{file.name} on {point} came with another SHA-256 than the site has for it"
                 return _modelled(HASH_MISMATCH, message, value)
             files.put(target, Blob(file.size, DAMAGED) if answer.damaged else _content(file))
         value["files"].append({"name": file.name, "size": file.size})

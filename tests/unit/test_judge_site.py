@@ -144,3 +144,46 @@ def test_each_machine_is_judged_by_what_it_did_itself() -> None:
     assert disk.status == "no-evidence", "the disk of the other one is no evidence"
     (nobody,) = verdicts("result: success", found, "PC-3")
     assert nobody.status == "no-evidence"
+
+
+def test_content_that_cannot_be_had_is_told_with_where_the_site_looked_and_how_often() -> None:
+    story = Story()
+    story.begin()
+    story.instruction("Get the tools")
+    point, why = {"package": "LAB00061", "distribution_point": "DP1"}, "nobody may read it"
+    for _ in range(3):
+        story.say("site", "location", package="LAB00061", known=True, distribution_points=["DP1", "DP2"])
+        story.say("site", "denied", **point, file="setup.exe", reason=why)
+        story.say("http", "request", path="/content/LAB00061/setup.exe", status=401)
+    story.finish_step("Get the tools", "failed", 0x80070002)
+    story.end("failed", 0x80004005, "Get the tools", 0x80070002)
+    (one,) = verdicts("result: success", evidence(story.events, {}))
+    assert [cause.text for cause in one.causes][:3] == [
+        "the management point named DP1 and DP2 for LAB00061 (3 times)",
+        "DP1 did not let the machine read setup.exe of LAB00061: nobody may read it (3 times)",
+        "the distribution point answered 401 for LAB00061 (3 times)",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("known", "said"),
+    [
+        (True, "the management point answered that no distribution point has LAB00061"),
+        (False, "the management point answered that the site has no LAB00061"),
+    ],
+)
+def test_a_package_without_a_place_is_another_thing_than_one_that_was_deleted(known: bool, said: str) -> None:
+    story = Story()
+    pxe(story, "1")
+    story.say("site", "location", package="LAB00061", known=known, version=0, distribution_points=[])
+    if known:
+        story.begin()
+        story.instruction("Get the tools")
+        story.say("site", "location", package="LAB00061", known=True, version=1, distribution_points=[])
+        story.effect("DownloadContent", "real", 0x80040102)
+        story.finish_step("Get the tools", "failed", 0x80040102)
+        story.end("failed", 0x80004005, "Get the tools", 0x80040102)
+    else:
+        story.say("lab", "not-started", reason="the task sequence refers to LAB00061")
+    (one,) = verdicts("result: success", evidence(story.events, {}))
+    assert said in [cause.text for cause in one.causes]
