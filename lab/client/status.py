@@ -23,6 +23,8 @@ ENGINE, MANAGER = "Task Sequence Engine", "Task Sequence Manager"
 LONGEST_OUTPUT = 6 * 255
 #: How often a post is tried (a guess: documented is only that there are retries); once while nobody answers.
 TRIES = 3
+#: Messages of one post: the site takes a thousand, and a mebibyte, whatever their texts hold.
+AT_ONCE = 100
 
 #: Components whose records are no action's own output.
 _MANAGERS = frozenset({"TSManager", "TSMBootstrap", "TSBootShell", "TSPxe", "TsProgressUI", "Reboot"})
@@ -137,7 +139,7 @@ class Reporter:
 
 
 class Outbox:
-    """Keeps messages until they are posted, all at once. One that no try gets through is lost (documented).
+    """Keeps messages until they are posted. One that no try gets through is lost (documented).
 
     ``post`` sends a list and says whether the site took it. ``stops``: whether a first failure ends all
     sending until the next start of the machine (documented: SMSTSDisableStatusRetry).
@@ -156,9 +158,11 @@ class Outbox:
 
     def deliver(self) -> None:
         """Send what waits."""
-        if not self._waiting:
-            return
         messages, self._waiting = self._waiting, []
+        for first in range(0, len(messages), AT_ONCE):
+            self._send(messages[first : first + AT_ONCE])
+
+    def _send(self, messages: list[Message]) -> None:
         if not self._stopped and any(self._post(messages) for _ in range(self._tries)):
             self._tries = TRIES
             return

@@ -73,6 +73,8 @@ def parse_head(head: bytes) -> tuple[int, int | None]:
     for line in lines:
         name, _, value = line.partition(":")
         if name.strip().lower() == "content-length":
+            if not value.strip().isdigit():
+                raise HttpError(f"'{value[:80]}' is no length")
             length = int(value)
     return int(parts[1]), length
 

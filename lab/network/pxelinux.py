@@ -15,6 +15,8 @@ from lab.network.ipxe import DECIDED, F12_SECONDS, early
 ENTER_PROMPT = "Press Enter for network service boot"
 
 _HEAD = ["SERIAL 0 115200"]
+#: Characters of a reason: PXELINUX takes what is beyond a line's 511 for a line of its own.
+_LONGEST = 400
 #: On to the next boot device of the firmware.
 _LEAVE = ["LABEL leave", "  LOCALBOOT -1"]
 
@@ -32,7 +34,7 @@ def start(command_line: str, *, ask: bool = False, files: Sequence[str] = BIOS_F
 
 def leave(action: str, reason: str) -> str:
     """Say what the site decided and go on to the next boot device."""
-    said = f"SAY {DECIDED}{action}: {' '.join(reason.split())}"
+    said = f"SAY {DECIDED}{action}: {' '.join(reason.split())[:_LONGEST]}"
     return _text([*_HEAD, said, "DEFAULT leave", "PROMPT 0", *_LEAVE])
 
 

@@ -131,16 +131,17 @@ class Attendant:
 
     def _choice(self, page: Mapping[str, Any]) -> str:
         wanted = str(self._answers.get("choose") or "").casefold()
-        items = [item for item in page.get("items", ()) if isinstance(item, Mapping)]
+        said = page.get("items")  # by the machine, which is not trusted
+        items = [item for item in said if isinstance(item, Mapping)] if isinstance(said, list) else []
         for item in items:
             if wanted and wanted in {str(value).casefold() for value in item.values()}:
                 self._event("lab", "typed", {"page": "choose", "text": str(item.get("number"))})
                 return str(item.get("number"))
         known = ", ".join(f"{item.get('deployment')} ({item.get('name')})" for item in items)
-        said = "the scenario does not say" if not wanted else f"there is no {self._answers['choose']!r}"
+        why = "the scenario does not say" if not wanted else f"there is no {self._answers['choose']!r}"
         first = items[0].get("deployment") if items else "..."
         raise LabFault(
-            f"the wizard of machine '{self.name}' asks which task sequence to run, and {said}",
+            f"the wizard of machine '{self.name}' asks which task sequence to run, and {why}",
             hint=_paste(f"choose: {json.dumps(first)}") + f"\nit offers {known}",
         )
 

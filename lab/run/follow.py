@@ -145,7 +145,7 @@ def http_seen(line: str, machines: Mapping[str, str]) -> Seen | None:
         return None
     if not isinstance(data, dict) or "path" not in data:
         return None
-    kind = "progress" if data.pop("progress", False) else "decision" if "decision" in data else "request"
+    kind = "progress" if data.pop("progress", False) else "request"
     return Seen(machines.get(str(data.get("client", "")), ""), "http", kind, data)
 
 

@@ -110,6 +110,8 @@ def ask_site(address: str, port: int) -> Ask:
                 raise OSError(f"the site's service answered {answer.status}: {body[:200]!r}")
             decision: dict[str, Any] = json.loads(body)
             return decision
+        except http.client.HTTPException as error:
+            raise OSError(f"the site's service broke its answer off: {type(error).__name__}") from error
         finally:
             connection.close()
 

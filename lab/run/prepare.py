@@ -95,12 +95,6 @@ def _chosen(loaded: LoadedScenario, package: str, entry: SequenceEntry) -> TaskS
     return replace(sequence, package_id=package) if loaded.site is not None else sequence
 
 
-def first_variables(loaded: LoadedScenario, *, client: str, boot_image: str) -> dict[str, str]:
-    """The variables a run starts with: what the site says of itself, then the device's own."""
-    site = {"_SMSTSBootImageID": boot_image, "_SMSTSClientPackageID": client}
-    return {**{name: value for name, value in site.items() if value}, **loaded.scenario.values}
-
-
 def make_site(loaded: LoadedScenario, settings: Settings, say: Say) -> Site:
     """Find or build every package and boot file. Raises LabFault when content that is to be there is not."""
     pe = ensure_pe(settings.cache, say)

@@ -232,7 +232,7 @@ class World:
         macs = {host.mac: host.name for host in hosts}
 
         def line(text: str) -> None:
-            if '"ready"' in text:
+            if text.startswith('{"ready"'):
                 self._ready["site service"].set()
             elif (seen := site_seen(text, macs) or http_seen(text, names)) is not None:
                 self._inbox.put(seen)

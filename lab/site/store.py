@@ -155,22 +155,20 @@ class SqliteStore(MemoryStore):
             if closing:
                 return
 
-    def _commit(self, rows: Sequence[_Row]) -> sqlite3.Error | None:
+    def _commit(self, rows: Sequence[_Row]) -> Exception | None:
         try:
             self._database.execute("BEGIN IMMEDIATE")
             for statement, values in rows:
                 self._database.execute(statement, values)
             self._database.execute("COMMIT")
-        except sqlite3.Error as error:
+        except Exception as error:  # were this thread to end, everybody would wait for ever
             if self._database.in_transaction:
                 self._database.execute("ROLLBACK")
             return error
         return None
 
 
-def _settle(
-    loop: asyncio.AbstractEventLoop, future: asyncio.Future[None], error: sqlite3.Error | None
-) -> None:
+def _settle(loop: asyncio.AbstractEventLoop, future: asyncio.Future[None], error: Exception | None) -> None:
     def settle() -> None:
         if future.done():
             return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sqlite3
 import subprocess
@@ -10,6 +11,9 @@ import threading
 import time
 from pathlib import Path
 
+import pytest
+
+from lab.site.store import NotKept, SqliteStore
 from tests.contract.site_process import MAC, ONCE, SECRET, Service
 
 POSTS = 100
@@ -102,6 +106,14 @@ def test_what_cannot_be_kept_is_not_acknowledged(tmp_path: Path) -> None:
     assert kept(tmp_path) == {("round-0", 1)}
     assert told == ["status"]  # once, as soon as it was kept, however often it was posted
     service.close()
+
+
+def test_a_row_that_the_database_cannot_hold_lets_nobody_wait(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "site.sqlite")
+    store.add_status(MAC, "s", [{"n": 1 << 70, "id": 1}])
+    with pytest.raises(NotKept):
+        asyncio.run(asyncio.wait_for(store.committed(), 10))
+    store.close()
 
 
 def test_a_database_that_is_none_of_ours_is_said(tmp_path: Path) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import Any
 
-from lab.client.status import Message, Outbox, Reporter
+from lab.client.status import AT_ONCE, Message, Outbox, Reporter
 from lab.sequence.model import TaskSequence
+from lab.site.messages import BODY_LIMIT, read_report
 from tests.unit.sequence_world import World, command, group, run, sequence, set_variable, when
 
 
@@ -94,6 +96,19 @@ def test_what_no_try_gets_through_is_lost_and_the_next_ones_go() -> None:
     outbox.deliver()
     assert site.got == [[1], [1], [2], [2], [2], [3]]
     assert outbox.lost == 1
+
+
+def test_many_messages_go_in_bodies_that_the_site_takes() -> None:
+    site = Site(False, *[True] * 12)
+    outbox = Outbox(site.post, lambda: False)
+    outbox.add([{"n": number} for number in range(1100)])
+    outbox.deliver()
+    assert [batch[0] for batch in site.got] == [0, 0, *range(100, 1100, 100)]
+    reporter = Reporter(sequence(command("Last")))
+    reporter.take("record", {"component": "OSDRunScript", "message": "\u2260" * 10_000}, 1.5)
+    longest = reporter.take("step-finished", {"pointer": 0, "result": "failed", "code": 1}, 1.5)
+    body = json.dumps({"mac": "52:54:00:00:00:01", "start": "s", "messages": longest * AT_ONCE}).encode()
+    assert len(body) < BODY_LIMIT and len(read_report(body).messages) == AT_ONCE
 
 
 def test_while_the_site_is_away_each_post_is_tried_once() -> None:

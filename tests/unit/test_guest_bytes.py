@@ -107,6 +107,8 @@ def test_an_http_answer_is_read() -> None:
     assert http.parse_head(b"HTTP/1.0 404 Not Found") == (404, None)
     with pytest.raises(http.HttpError):
         http.parse_head(b"SSH-2.0-OpenSSH")
+    with pytest.raises(http.HttpError):
+        http.parse_head(b"HTTP/1.1 200 OK\r\nContent-Length: many")
     assert http.request("10.0.0.1", "/content/LAB1/a b.wim").startswith(
         b"GET /content/LAB1/a%20b.wim HTTP/1.0"
     )

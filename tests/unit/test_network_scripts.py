@@ -62,3 +62,8 @@ def test_only_a_bios_asks_its_processor() -> None:
 def test_what_stands_for_the_reason_is_the_services_to_replace() -> None:
     assert MADE["abort"].count(ipxe.REASON) == MADE["ignore"].count(ipxe.REASON) == 1
     assert ipxe.REASON not in first_script(0) + MADE["prompt"] + str(MADE["boot"])
+
+
+def test_no_reason_is_taken_for_a_line_of_pxelinux_own() -> None:
+    said = pxelinux.leave("abort", "no, " * 1000).splitlines()[1]
+    assert said.startswith("SAY osdlab: PXE: abort: no, no") and len(said) < 512

@@ -231,6 +231,7 @@ def test_a_value_is_typed_in_portions_and_told_to_nobody(make: Make) -> None:
         ({"choose": "LAB20009"}, PAGE, "there is no 'LAB20009'", "LAB20002 (Kiosk)"),
         ({}, {"page": "variable", "name": "Role"}, "asks for variable 'Role'",
          'wizard:\n  variables:\n    "Role": value'),
+        ({"choose": "1"}, {"page": "choose", "items": 5}, "there is no '1'", "choose"),
         ({"choose": "1"}, {**PAGE, "refused": "'1' is none of 1 to 0"}, "refused", "wizard"),
         ({"variables": {"Role": "Büro"}}, {"page": "variable", "name": "Role"}, "'\\xfc'", "wizard"),
     ],
