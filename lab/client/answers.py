@@ -21,21 +21,26 @@ def typed(page: Mapping[str, Any], answers: Mapping[str, Any], *, machine: str) 
     """The line to type while ``page`` is on the screen of ``machine``.
 
     Raises UnansweredPage with the lines to paste where the scenario has no answer, or a wrong one, and
-    LabFault for a value that the wizard refused.
+    LabFault for a value that the wizard refused and for what is no page: a machine may send anything.
     """
-    if page["page"] == "choose":
-        return _choice(page, answers, machine)
-    name = str(page["name"])
+    if page.get("refused"):  # the same answer would be refused for ever
+        raise LabFault(
+            f"the wizard of machine '{machine}' refuses the scenario's answer: {page['refused']}",
+            hint="see 'wizard' of the scenario, and the last screen",
+        )
+    try:
+        if page["page"] == "choose":
+            return _choice(page, answers, machine)
+        name = str(page["name"])
+    except (KeyError, TypeError, IndexError) as error:
+        raise LabFault(
+            f"machine '{machine}' showed a page that is none of the wizard's: {error!r}"
+        ) from error
     known = {key.casefold(): str(value) for key, value in (answers.get("variables") or {}).items()}
     if name.casefold() not in known:
         raise _unanswered(
             f"the wizard of machine '{machine}' asks for variable {name}, and the scenario gives no value",
             f"  variables:\n    {name}: the value",
-        )
-    if page.get("refused"):
-        raise LabFault(
-            f"the wizard of machine '{machine}' refuses the value of {name}: {page['refused']}",
-            hint="see 'wizard: variables' of the scenario",
         )
     return known[name.casefold()]
 
@@ -56,7 +61,7 @@ def _choice(page: Mapping[str, Any], answers: Mapping[str, Any], machine: str) -
         if wanted in (str(item["deployment"]).casefold(), str(item["number"])):
             return str(item["number"])
     named = [item for item in items if str(item["name"]).casefold() == wanted]
-    if not named or page.get("refused"):
+    if not named:
         raise _unanswered(
             f"the wizard of machine '{machine}' does not offer '{choose}', which the scenario chooses: "
             f"{offered}",

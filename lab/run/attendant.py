@@ -1,16 +1,15 @@
 """The person at the machine: presses F12 where the loader asks for it, answers the wizard, on its keyboard.
 
-What to answer is the plan's (``MachinePlan.answers``); a question that it says nothing about is the lab's
-trouble, told with the lines to paste.
+What to answer is the plan's (``MachinePlan.answers``, as ``lab.client.answers`` has them).
 """
 
 from __future__ import annotations
 
-import json
 from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from lab.client.answers import typed
 from lab.clock import Clock
 from lab.errors import LabFault
 from lab.hypervisor.protocol import Machine
@@ -76,12 +75,9 @@ class Attendant:
 
     def wizard(self, page: Mapping[str, Any]) -> None:
         """A page of the wizard waits. Raises LabFault when the plan has no answer, or a wrong one."""
-        if page.get("refused"):
-            raise LabFault(
-                f"the wizard of machine '{self.name}' refused the scenario's answer: {page['refused']}",
-                hint="see 'wizard' in the scenario, and the last screen",
-            )
-        answer = self._choice(page) if page.get("page") == "choose" else self._value(page)
+        answer = typed(page, self._answers, machine=self.name)
+        what = {"text": answer} if page["page"] == "choose" else {"name": page["name"]}  # never its value
+        self._event("lab", "typed", {"page": page["page"], **what})
         try:
             self._keys += keys(answer)
         except ValueError as error:
@@ -128,38 +124,3 @@ class Attendant:
                 self._event("lab", "key-pressed", {"key": key.removeprefix("KEY_")})
         if self.presses:
             self._machine.send_keys((key,))
-
-    def _choice(self, page: Mapping[str, Any]) -> str:
-        wanted = str(self._answers.get("choose") or "").casefold()
-        said = page.get("items")  # by the machine, which is not trusted
-        items = [item for item in said if isinstance(item, Mapping)] if isinstance(said, list) else []
-        for item in items:
-            if wanted and wanted in {str(value).casefold() for value in item.values()}:
-                self._event("lab", "typed", {"page": "choose", "text": str(item.get("number"))})
-                return str(item.get("number"))
-        known = ", ".join(f"{item.get('deployment')} ({item.get('name')})" for item in items)
-        why = "the scenario does not say" if not wanted else f"there is no {self._answers['choose']!r}"
-        first = items[0].get("deployment") if items else "..."
-        raise LabFault(
-            f"the wizard of machine '{self.name}' asks which task sequence to run, and {why}",
-            hint=_paste(f"choose: {json.dumps(first)}") + f"\nit offers {known}",
-        )
-
-    def _value(self, page: Mapping[str, Any]) -> str:
-        name = str(page.get("name", ""))
-        values = {key.casefold(): str(value) for key, value in (self._answers.get("variables") or {}).items()}
-        if name.casefold() not in values:
-            raise LabFault(
-                f"the wizard of machine '{self.name}' asks for variable '{name}', and the scenario does not "
-                "say",
-                hint=_paste(f"variables:\n    {json.dumps(name)}: value"),
-            )
-        self._event("lab", "typed", {"page": "variable", "name": name})  # never its value
-        return values[name.casefold()]
-
-
-def _paste(lines: str) -> str:
-    return (
-        "say it in the scenario (below the machine's name in 'machines', if there are several):\n"
-        f"wizard:\n  {lines}"
-    )

@@ -48,6 +48,17 @@ def test_an_answer_that_is_missing_comes_as_lines_to_paste(
     assert yaml.safe_load(caught.value.hint.partition("\n")[2]) == {"wizard": answer}
 
 
-def test_a_value_that_the_wizard_refuses_is_not_typed_for_ever() -> None:
-    with pytest.raises(LabFault, match="refuses the value"):
-        typed({**VARIABLE, "refused": "too long"}, {"variables": {"OSDComputerName": "x"}}, machine="PC-1")
+@pytest.mark.parametrize(
+    ("page", "answers"), [(VARIABLE, {"variables": {"OSDComputerName": "x"}}), (CHOOSE, {"choose": "1"})]
+)
+def test_an_answer_that_the_wizard_refuses_is_not_typed_for_ever(
+    page: dict[str, Any], answers: dict[str, Any]
+) -> None:
+    with pytest.raises(LabFault, match="refuses the scenario's answer: too long"):
+        typed({**page, "refused": "too long"}, answers, machine="PC-1")
+
+
+@pytest.mark.parametrize("page", [{}, {"page": "choose", "items": []}, {"page": "choose", "items": ["x"]}])
+def test_what_is_no_page_is_the_labs_trouble(page: dict[str, Any]) -> None:
+    with pytest.raises(LabFault, match="none of the wizard's"):
+        typed(page, {"choose": "x"}, machine="PC-1")

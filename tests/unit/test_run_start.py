@@ -226,13 +226,11 @@ def test_a_value_is_typed_in_portions_and_told_to_nobody(make: Make) -> None:
 @pytest.mark.parametrize(
     ("answers", "page", "message", "hint"),
     [
-        ({}, PAGE, "asks which task sequence to run, and the scenario does not say",
-         'wizard:\n  choose: "LAB20001"'),
-        ({"choose": "LAB20009"}, PAGE, "there is no 'LAB20009'", "LAB20002 (Kiosk)"),
-        ({}, {"page": "variable", "name": "Role"}, "asks for variable 'Role'",
-         'wizard:\n  variables:\n    "Role": value'),
-        ({"choose": "1"}, {"page": "choose", "items": 5}, "there is no '1'", "choose"),
-        ({"choose": "1"}, {**PAGE, "refused": "'1' is none of 1 to 0"}, "refused", "wizard"),
+        ({}, PAGE, "asks which sequence to run, and the scenario does not", 'wizard:\n  choose: "Office"'),
+        ({"choose": "LAB20009"}, PAGE, "does not offer 'LAB20009'", "wizard"),
+        ({}, {"page": "variable", "name": "Role"}, "asks for variable Role", "variables"),
+        ({"choose": "1"}, {"page": "choose", "items": 5}, "none of the wizard's", ""),
+        ({"choose": "1"}, {**PAGE, "refused": "'1' is none of 1 to 0"}, "refuses", "wizard"),
         ({"variables": {"Role": "Büro"}}, {"page": "variable", "name": "Role"}, "'\\xfc'", "wizard"),
     ],
 )  # fmt: skip
