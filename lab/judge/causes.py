@@ -56,19 +56,29 @@ def lost(evidence: Evidence) -> tuple[Cause, ...]:
     return tuple(Cause(evidence.wall(seq), text, seq) for seq, text in links)
 
 
+def refused(evidence: Evidence) -> DecisionSeen | None:
+    """The site's decision, where that alone is why nothing began: its reasons are told once, as the cause."""
+    last = evidence.decisions[-1] if evidence.decisions else None
+    ended = evidence.not_started
+    if last is None or ended is None or last.action == "boot" or "; ".join(last.reasons) not in ended.reason:
+        return None
+    return last
+
+
 def decided(evidence: Evidence) -> tuple[Cause, ...]:
     """What led to a machine on which nothing began: the site's last decision about it, and its end."""
     links: list[Cause] = []
     for decision in evidence.decisions[-1:]:
         wall = evidence.wall(decision.seq)
         links += [Cause(wall, f"the site: {reason}", decision.seq) for reason in decision.reasons]
-        links.append(Cause(wall, f"the site {told_decision(decision)}", decision.seq))
+        if refused(evidence) is None:
+            links.append(Cause(wall, f"the site {told_decision(decision)}", decision.seq))
         links += [
             Cause(evidence.wall(place.seq), place.told, place.seq)
             for place in evidence.locations
             if not place.known and place.seq > decision.seq
         ]
-    if evidence.not_started is not None:
+    if evidence.not_started is not None and refused(evidence) is None:
         seq = evidence.not_started.seq
         links.append(Cause(evidence.wall(seq), f"no sequence began: {evidence.not_started.reason}", seq))
     return tuple(links)

@@ -82,7 +82,8 @@ def _looked_up(site: SiteObjects, mac: str, uuid: str) -> tuple[Device | None, l
             others = ", ".join(one.name for one in by_mac[1:])
             reasons.append(f"{others} has the same address: {found.name} is the first record")
         return found, reasons
-    reasons.append("the site has no record of it: an unknown computer")
+    whose = " or ".join([f"MAC address {mac}", *([f"SMBIOS GUID {uuid}"] if uuid else [])])
+    reasons.append(f"no record has {whose}: an unknown computer")
     return None, reasons
 
 
@@ -100,6 +101,15 @@ def is_member(site: SiteObjects, collection: str, device: Device | None, unknown
     if device is not None:
         return device.name.casefold() in found.member_names
     return any(listed(found.members, one) for one in ([unknown] if unknown else UNKNOWN_COMPUTERS.values()))
+
+
+def is_elsewhere(site: SiteObjects, deployment: Deployment, device: Device | None, unknown: str = "") -> bool:
+    """Whether a deployment is made to other computers, and there is nothing else to say of it."""
+    name = deployment.collection.casefold()
+    collection = site.collection(deployment.collection)
+    there = name in (ALL_SYSTEMS.casefold(), ALL_UNKNOWN.casefold()) if collection is None else True
+    users = collection is not None and collection.users
+    return there and not users and not is_member(site, deployment.collection, device, unknown)
 
 
 def refusal(site: SiteObjects, deployment: Deployment, device: Device | None, unknown: str = "") -> str:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from lab.site.model import (
+    ALL_UNKNOWN,
     UNKNOWN_COMPUTERS,
     Architecture,
     Deployment,
@@ -18,7 +19,7 @@ from lab.site.model import (
     DistributionPoint,
     SiteObjects,
 )  # fmt: skip
-from lab.site.policy import by_rank, find_device, refusal
+from lab.site.policy import by_rank, find_device, is_elsewhere, refusal
 
 Firmware = Literal["bios", "uefi"]
 
@@ -31,6 +32,10 @@ CLIENT_SYSTEMS: Mapping[int, tuple[Firmware, Architecture | None]] = {
     9: ("uefi", "x64"),
     11: ("uefi", "arm64"),
 }
+
+
+#: Deployments to others that one reason names at most.
+_NAMED = 5
 
 
 @dataclass(frozen=True)
@@ -124,13 +129,19 @@ def decide(
     ran += (offered or {}).get(offer_key(device, request.mac, request.uuid), ())
     last = ran[-1] if ran else ""
     fit: list[tuple[Deployment, str]] = []
+    elsewhere: list[Deployment] = []
     for deployment in by_rank(site.deployments):
+        if is_elsewhere(site, deployment, device, unknown):
+            elsewhere.append(deployment)
+            continue
         why = refusal(site, deployment, device, unknown) or _ran(deployment, ran)
         why, image = (why, "") if why else _image(site, deployment, request, points)
         if why:
             reasons.append(f"{deployment.id}: {why}")
         else:
             fit.append((deployment, image))
+    if elsewhere:
+        reasons.append(_elsewhere(elsewhere, name or unknown))
     if not fit:
         reasons.append("no deployment is left for it" if site.deployments else "there are no deployments")
         return PxeDecision(
@@ -147,6 +158,20 @@ def decide(
     # Guess: whether it starts without being asked is the chosen deployment's purpose.
     mandatory = deployment.purpose == "required"
     return PxeDecision("boot", tuple(reasons), deployment.id, image, mandatory, name, known, unknown, last)
+
+
+def _elsewhere(deployments: Iterable[Deployment], who: str) -> str:
+    """All that are made to others, in one reason: a site has many of them, and the reason that counts is
+    another."""
+    unknown = ALL_UNKNOWN.casefold()
+    told = [
+        f"{one.id} (for unknown computers, and {who} is known)"
+        if one.collection.casefold() == unknown
+        else f"{one.id} (to '{one.collection}')"
+        for one in deployments
+    ]
+    more = f" and {len(told) - _NAMED} more" if len(told) > _NAMED else ""
+    return f"not deployed to {who}: {', '.join(told[:_NAMED])}{more}"
 
 
 def _ran(deployment: Deployment, ran: Iterable[str]) -> str:

@@ -109,6 +109,18 @@ def test_a_decision_that_was_not_expected_says_what_the_site_decided_and_why() -
     ]  # fmt: skip
 
 
+def test_a_site_that_offers_nothing_is_told_once_with_its_reasons_as_the_cause() -> None:
+    story = Story()
+    pxe(
+        story, "1", action="abort", deployment="", boot_image="", reasons=["PC-1 is known", "nothing is left"]
+    )
+    story.say("lab", "not-started", reason="the site's PXE decision is abort: PC-1 is known; none is left")
+    first, second = verdicts("result: success\n  pxe: boot", evidence(story.events, {}))
+    assert first.seen == "no sequence began: the site sent PC-1 on to its next boot device"
+    assert [cause.text for cause in first.causes] == ["the site: PC-1 is known", "the site: none is left"]
+    assert second.causes == first.causes  # the screen says "as above"
+
+
 @pytest.mark.parametrize(
     ("expect", "status"),
     [("Not serviced", "held"), ("{contains: nonsense, file: SMSPXE.log}", "falsified")],

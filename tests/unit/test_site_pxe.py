@@ -73,7 +73,7 @@ def office(**changes: object) -> tuple[Deployment, ...]:
         ({"deployments": office(collection="Nobody")}, "no collection 'Nobody'"),
         ({"deployments": office(collection="Staff")}, "'Staff' is one of users"),
         ({"deployments": office(collection=ALL_UNKNOWN)}, "for unknown computers, and PC-1 is known"),
-        ({"collections": (Collection("Office", ("PC-2",)),)}, "PC-1 is not in collection 'Office'"),
+        ({"collections": (Collection("Office", ("PC-2",)),)}, "not deployed to PC-1: LAB20001 (to 'Office')"),
         ({"deployments": office(sequence="LAB00099")}, "task sequence LAB00099 was deleted"),
         ({"sequences": (replace(SITE.sequences[0], disabled=True),)}, "LAB00010 is disabled"),
         ({"sequences": (replace(SITE.sequences[0], boot_image=""),)}, "has no boot image"),
