@@ -53,8 +53,9 @@ from lab.scenario.fields import duration
 from lab.scenario.loader import LoadedScenario, load_scenarios
 from lab.scenario.matrix import file_schema
 from lab.scenario.schema import Template
+from lab.scenario.siteschema import SiteFile
 from lab.settings import Settings
-from lab.yamlio import json_schema
+from lab.yamlio import Model, json_schema
 
 #: Where results go; what is being done goes to standard error, so that results can be piped.
 OUT = Console(highlight=False, soft_wrap=True)
@@ -210,10 +211,11 @@ def setup(settings: Settings) -> int:
 
 
 @osdlab.command()
-@click.argument("what", type=click.Choice(["scenario", "template"]))
+@click.argument("what", type=click.Choice(["scenario", "site", "template"]))
 def schema(what: str) -> int:
     """Print the JSON Schema of a file, for editors."""
-    OUT.print_json(json.dumps(file_schema() if what == "scenario" else json_schema(Template)))
+    known: dict[str, type[Model]] = {"site": SiteFile, "template": Template}
+    OUT.print_json(json.dumps(json_schema(known[what]) if what in known else file_schema()))
     return EXIT_OK
 
 

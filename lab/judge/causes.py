@@ -56,7 +56,7 @@ def lost(evidence: Evidence) -> tuple[Cause, ...]:
     return tuple(Cause(evidence.wall(seq), text, seq) for seq, text in links)
 
 
-def refused(evidence: Evidence) -> DecisionSeen | None:
+def turned_away(evidence: Evidence) -> DecisionSeen | None:
     """The site's decision, where that alone is why nothing began: its reasons are told once, as the cause."""
     last = evidence.decisions[-1] if evidence.decisions else None
     ended = evidence.not_started
@@ -71,14 +71,14 @@ def decided(evidence: Evidence) -> tuple[Cause, ...]:
     for decision in evidence.decisions[-1:]:
         wall = evidence.wall(decision.seq)
         links += [Cause(wall, f"the site: {reason}", decision.seq) for reason in decision.reasons]
-        if refused(evidence) is None:
+        if turned_away(evidence) is None:
             links.append(Cause(wall, f"the site {told_decision(decision)}", decision.seq))
         links += [
             Cause(evidence.wall(place.seq), place.told, place.seq)
             for place in evidence.locations
             if not place.known and place.seq > decision.seq
         ]
-    if evidence.not_started is not None and refused(evidence) is None:
+    if evidence.not_started is not None and turned_away(evidence) is None:
         seq = evidence.not_started.seq
         links.append(Cause(evidence.wall(seq), f"no sequence began: {evidence.not_started.reason}", seq))
     return tuple(links)

@@ -290,6 +290,8 @@ class _Sorter:
             )
         elif event.kind == "location":
             self.locations.append(location_seen(event))
+        elif event.kind == "policy":
+            self.secrets |= {str(name).casefold() for name in data.get("secrets") or ()}
         elif event.kind == "denied":
             self.refusals.append(refusal_seen(event))
         elif event.kind == "status":

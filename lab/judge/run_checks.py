@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from typing import Protocol
 
-from lab.judge.causes import chain, engine_failure, failing_step, lost, refused, told_decision
+from lab.judge.causes import chain, engine_failure, failing_step, lost, told_decision, turned_away
 from lab.judge.evidence import Evidence, RecordSeen, StepSeen
 from lab.judge.verdict import Cause, Status, Verdict
 from lab.scenario.expect import LogExpectation, RequestExpectation, ValueExpectation
@@ -38,7 +38,7 @@ def unfinished(evidence: Evidence) -> str:
     if evidence.unfinished is not None:
         return f"the sequence came to no end: {evidence.unfinished.reason}"
     if evidence.not_started is not None:
-        sent = refused(evidence)
+        sent = turned_away(evidence)
         return (
             f"no sequence began: {f'the site {told_decision(sent)}' if sent else evidence.not_started.reason}"
         )

@@ -167,7 +167,8 @@ def check_content(loaded: LoadedScenario, sequence: TaskSequence) -> None:
         named = "".join(f"{item.position}: names {package}\n" for package, item in sorted(lacking.items()))
         raise LabFault(
             f"the sequence refers to {', '.join(sorted(lacking))}, and there is no content for it",
-            hint=f"{named}say where it is, or 'missing' when that is what you want to see:\n"
+            hint=f"{named}say where it is, or what you want to see ('missing': on no distribution point, "
+            "'deleted': the site does not know it any more):\n"
             + offer(sorted(lacking), sequence, loaded.scenario.values, loaded.arguments),
         )
 

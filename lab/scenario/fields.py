@@ -20,6 +20,14 @@ _DURATION_PART = re.compile(r"(\d{1,9}(?:\.\d{1,6})?)\s*(ms|s|min|m|h|d)")
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 
 
+def _nothing_is_empty(value: Any) -> Any:
+    return {} if value is None else value
+
+
+#: An entry of which nothing is said (``DP1:``) has all its defaults.
+EMPTY = BeforeValidator(_nothing_is_empty)
+
+
 def _text(value: Any, what: str) -> str:
     if isinstance(value, str):
         return value.strip()

@@ -83,7 +83,8 @@ def find_site(written: Scalar, path: Path, problems: list[Problem]) -> Path | No
     name = written.text
     for folder in folders if name and "\0" not in name else ():
         for found in (folder / name, folder / f"{name}.yaml"):
-            if found.is_file():
+            # A scenario may have the name of its site.
+            if found.is_file() and not (path.is_file() and found.samefile(path)):
                 return found
     known = [file.name for folder in folders[1:] if folder.is_dir() for file in folder.glob("*.yaml")]
     hint = did_you_mean(name, known) if known else "put it into a folder sites/ beside the scenario"

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from lab.hypervisor.protocol import DiskSpec, MachineSpec, NicSpec, SmbiosSpec
 from lab.scenario.expect import Expect
 from lab.scenario.fields import (
+    EMPTY,
     Code,
     CommandPattern,
     Count,
@@ -133,7 +134,9 @@ class Scenario(Model):
     f12: F12 = "pressed"
     """what happens where the firmware asks for F12"""
     wizard: Wizard = Wizard()
-    machines: dict[MachineName, ScenarioMachine] = Field(default_factory=dict, max_length=16)
+    machines: dict[MachineName, Annotated[ScenarioMachine, EMPTY]] = Field(
+        default_factory=dict, max_length=16
+    )
     """several machines at once, by their names"""
     sequence: str = ""
     """a task sequence (XML or zip): beside the scenario, or in a folder sequences/ there or above"""

@@ -6,9 +6,9 @@ import re
 from datetime import datetime
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BeforeValidator, Field, PlainValidator, WithJsonSchema, field_validator, model_validator
+from pydantic import Field, PlainValidator, WithJsonSchema, field_validator, model_validator
 
-from lab.scenario.fields import Count, Duration, Flag, PackageId, Texts, VariableName, VariableValue
+from lab.scenario.fields import EMPTY, Count, Duration, Flag, PackageId, Texts, VariableName, VariableValue
 from lab.scenario.software import Application, Program
 from lab.site.model import Architecture, AvailableTo, Download, Purpose
 from lab.yamlio import BadValue, Model, quoted
@@ -86,12 +86,6 @@ def site_code(value: Any) -> str:
     return text.upper()
 
 
-def _nothing_is_empty(value: Any) -> Any:
-    return {} if value is None else value
-
-
-#: An entry of which nothing is said (``DP1:``) has all its defaults.
-_EMPTY = BeforeValidator(_nothing_is_empty)
 _TEXT = WithJsonSchema({"type": "string"})
 Mac = Annotated[str, PlainValidator(mac_address), _TEXT]
 Guid = Annotated[str, PlainValidator(guid), WithJsonSchema({"type": "string", "format": "uuid"})]
@@ -119,7 +113,7 @@ class SiteVariable(Model):
         return "" if value is None else value
 
 
-SiteVariables = Annotated[dict[VariableName, SiteVariable], _EMPTY]
+SiteVariables = Annotated[dict[VariableName, SiteVariable], EMPTY]
 
 
 class AccountEntry(Model):
@@ -328,16 +322,16 @@ class SiteFile(Model):
 
     site: SiteCode
     network_access_account: AccountEntry | None = None
-    distribution_points: dict[ServerName, Annotated[DistributionPointEntry, _EMPTY]] = Field(
+    distribution_points: dict[ServerName, Annotated[DistributionPointEntry, EMPTY]] = Field(
         default_factory=lambda: {"DP1": DistributionPointEntry()}
     )
     distribution_point_groups: dict[ObjectName, Texts] = Field(default_factory=dict)
-    devices: dict[ComputerName, Annotated[DeviceEntry, _EMPTY]] = Field(default_factory=dict)
-    collections: dict[ObjectName, Annotated[CollectionEntry, _EMPTY]] = Field(default_factory=dict)
-    packages: dict[PackageId, Annotated[PackageEntry, _EMPTY]] = Field(default_factory=dict)
-    os_images: dict[PackageId, Annotated[OsImageEntry, _EMPTY]] = Field(default_factory=dict)
-    boot_images: dict[PackageId, Annotated[BootImageEntry, _EMPTY]] = Field(default_factory=dict)
-    driver_packages: dict[PackageId, Annotated[ContentEntry, _EMPTY]] = Field(default_factory=dict)
+    devices: dict[ComputerName, Annotated[DeviceEntry, EMPTY]] = Field(default_factory=dict)
+    collections: dict[ObjectName, Annotated[CollectionEntry, EMPTY]] = Field(default_factory=dict)
+    packages: dict[PackageId, Annotated[PackageEntry, EMPTY]] = Field(default_factory=dict)
+    os_images: dict[PackageId, Annotated[OsImageEntry, EMPTY]] = Field(default_factory=dict)
+    boot_images: dict[PackageId, Annotated[BootImageEntry, EMPTY]] = Field(default_factory=dict)
+    driver_packages: dict[PackageId, Annotated[ContentEntry, EMPTY]] = Field(default_factory=dict)
     applications: dict[str, Application] = Field(default_factory=dict)
     sequences: dict[PackageId, SequenceObject] = Field(default_factory=dict)
     deployments: dict[DeploymentId, DeploymentEntry] = Field(default_factory=dict)

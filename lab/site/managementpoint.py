@@ -211,6 +211,7 @@ class ManagementPoint:
         own = site_policy.variables(self.site, device, self._unknown(device, mac))
         additions = self._machines.get(mac.casefold(), {}).get("policy", {})
         account = self.site.account
+        secrets = [*base.get("secrets", ()), *own.secrets]
         self._tell(
             "policy",
             {
@@ -219,13 +220,14 @@ class ManagementPoint:
                 "deployment": found.id,
                 "sequence": sequence.package,
                 "purpose": found.purpose,
+                "secrets": secrets,
             },
         )
         return {
             **base,
             **additions,
             "variables": {**base.get("variables", {}), **self._site_variables(found), **own.values},
-            "secrets": [*base.get("secrets", ()), *own.secrets],
+            "secrets": secrets,
             "unset": list(own.unset),
             "naa": {"user": account.user, "password": account.password} if account else None,
             "deployment": {"id": found.id, "purpose": found.purpose, "download": found.download},

@@ -111,14 +111,21 @@ def test_a_decision_that_was_not_expected_says_what_the_site_decided_and_why() -
 
 def test_a_site_that_offers_nothing_is_told_once_with_its_reasons_as_the_cause() -> None:
     story = Story()
-    pxe(
-        story, "1", action="abort", deployment="", boot_image="", reasons=["PC-1 is known", "nothing is left"]
-    )
+    reasons = ["PC-1 is known", "none is left"]
+    pxe(story, "1", action="abort", deployment="", boot_image="", reasons=reasons)
     story.say("lab", "not-started", reason="the site's PXE decision is abort: PC-1 is known; none is left")
     first, second = verdicts("result: success\n  pxe: boot", evidence(story.events, {}))
     assert first.seen == "no sequence began: the site sent PC-1 on to its next boot device"
     assert [cause.text for cause in first.causes] == ["the site: PC-1 is known", "the site: none is left"]
     assert second.causes == first.causes  # the screen says "as above"
+
+
+@pytest.mark.parametrize("expect", ["LocalAdmin: null", "LocalAdmin: x"])
+def test_of_a_secret_variable_of_the_policy_nobody_knows_whether_it_is_there(expect: str) -> None:
+    story = good_run()
+    story.say("site", "policy", secrets=["localadmin"])
+    (verdict,) = verdicts(f"variables: {{{expect}}}", evidence(story.events, {"PC-1": final_state()}))
+    assert verdict.status == "no-evidence" and "is secret" in verdict.seen
 
 
 @pytest.mark.parametrize(

@@ -11,10 +11,12 @@ from lab.errors import InputError
 from lab.run.hidden import secret_values
 from lab.run.prepare import read_checked_sequences
 from lab.run.siteplan import policy_bases, site_objects
+from lab.scenario.finding import find_site
 from lab.scenario.implied import account
 from lab.scenario.loader import LoadedScenario, load_scenarios
 from lab.site.model import SiteObjects
 from lab.site.policy import assignments, find_device, variables
+from lab.yamlio import Place, Scalar
 
 SEQUENCE = """<sequence version="3.10"><step type="SMS_TaskSequence_ApplyOperatingSystemAction" name="Apply">
 <action>x</action><defaultVarList>
@@ -146,7 +148,7 @@ def test_machines_of_a_site_are_its_devices_by_name_and_the_scenarios_variables_
 def test_what_the_site_keeps_secret_is_hidden_everywhere(tmp_path: Path) -> None:
     loaded = load(
         tmp_path,
-        "site: site.yaml\nmachine: uefi-x64\nmachines:\n  A: {variables: {}}\n"
+        "site: site.yaml\nmachine: uefi-x64\nmachines:\n  A:\n"
         "wizard: {variables: {token: Hidden-Typed-1, JoinPassword: Hidden-Typed-2, Plain: visible}}\n"
         "expect: {result: success}\n",
     )
@@ -187,3 +189,12 @@ def test_the_site_can_stand_in_the_scenario(tmp_path: Path) -> None:
     assert json.dumps(objects(loaded).to_json())
     (said,) = problems(tmp_path, "machine: uefi-x64\nexpect: {code: 0}\nsite: {site: LAB, devises: {}}\n")
     assert said.startswith("a.yaml:4:19: unknown key 'devises'; did you mean 'devices'?")
+
+
+def test_a_site_may_have_the_name_of_its_scenario(tmp_path: Path) -> None:
+    (tmp_path / "sites").mkdir()
+    scenario, site = tmp_path / "office.yaml", tmp_path / "sites/office.yaml"
+    for file in (scenario, site):
+        file.write_text("")
+    written = Scalar(Place("office.yaml", 1, 7), "office")
+    assert find_site(written, scenario, []) == site
