@@ -38,7 +38,7 @@ Log = Callable[[Json], None]
 
 #: Seconds in which a small body must have come.
 BODY_SECONDS = 15.0
-#: Seconds after an answer in which a request for a boot script belongs to the same start: a retry, no restart.
+#: Seconds after an answer in which a computer asks for its boot script within the same start: a retry.
 SAME_START = 5.0
 
 _METHODS = {"content": ("GET", "HEAD"), "boot": ("GET", "HEAD"), "share": ("GET", "HEAD", "PUT"),
