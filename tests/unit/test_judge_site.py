@@ -109,6 +109,20 @@ def test_a_decision_that_was_not_expected_says_what_the_site_decided_and_why() -
     ]  # fmt: skip
 
 
+def test_each_start_is_shown_where_the_log_ends_it_however_many_records_it_has() -> None:
+    said = (
+        "device is in the database.", "SMSID= OfferID=LAB20001", "found mandatory advertisement LAB20001",
+        "device is in the database.", "SMSID= OfferID=", "no advertisements found",
+        "No boot action. Aborted.", "Not serviced.",
+    )  # fmt: skip
+    lines = tuple(
+        RecordSeen(0, "", "SMSPXE", f"52:54:00:00:00:01, A: {text}", "info", number)
+        for number, text in enumerate(said, 1)
+    )
+    found = evidence(twice().events, {}, pxe_records=lines)
+    assert [verdict.line for verdict in verdicts("pxe: [ignore, ignore]", found)][:2] == [3, 8]
+
+
 @pytest.mark.parametrize(
     ("expect", "status"),
     [("Not serviced", "held"), ("{contains: nonsense, file: SMSPXE.log}", "falsified")],
