@@ -1,4 +1,6 @@
-"""What is typed into the wizard's pages, by the scenario's answers: the same for a machine and the simulator.
+"""What is typed into the wizard's pages, by the scenario's answers, where the simulator runs or rehearses it.
+
+At a real machine's keyboard sits ``lab.run.attendant``, which trusts no page.
 
 Pure. A page is the data of the event ``wizard``; answers are {"f12": bool, "choose": a deployment's id, its
 sequence's name or its number, or None, "variables": {name: value}}.

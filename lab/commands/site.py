@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, cast, get_args
+from typing import cast, get_args
 
 import click
 from rich.console import Console
@@ -17,7 +17,15 @@ from lab.errors import EXIT_OK, UsageError
 from lab.scenario.sitefile import read_site
 from lab.settings import Settings
 from lab.site.kept import Kept, read_kept
-from lab.site.model import ALL_SYSTEMS, ALL_UNKNOWN, Architecture, Device, SiteObjects, SitePackage
+from lab.site.model import (
+    ALL_SYSTEMS,
+    ALL_UNKNOWN,
+    Architecture,
+    Collection,
+    Device,
+    SiteObjects,
+    SitePackage,
+)
 from lab.site.policy import is_member
 from lab.site.pxe import PxeRequest, decide
 
@@ -77,12 +85,12 @@ def _print_site(site: SiteObjects) -> None:
     OUT.print(Text(f"Site {site.code}", style="bold"))
     _table(
         "Devices", ("name", "MAC", "SMBIOS GUID", "variables"),
-        ((one.name, one.mac or "-", one.uuid or "-", _variables(one)) for one in site.devices),
+        ((one.name, one.mac or "-", one.uuid or "-", _variables(site, one)) for one in site.devices),
     )  # fmt: skip
     _table(
         "Collections", ("name", "members", "variables"),
         (
-            (one.name, ("users: " if one.users else "") + _listed(one.members), _variables(one))
+            (one.name, ("users: " if one.users else "") + _listed(one.members), _variables(site, one))
             for one in site.collections
         ),
     )  # fmt: skip
@@ -183,11 +191,10 @@ def _listed(names: Iterable[str], most: int = 6) -> str:
     return (", ".join(found[:most]) + more) or "-"
 
 
-def _variables(holder: Any) -> str:
+def _variables(site: SiteObjects, holder: Device | Collection) -> str:
     """Names and values; those of secret ones are not shown, unset ones the wizard asks for."""
-    hidden = {name.casefold() for name in holder.secrets}
     values = (
-        f"{name}={'***' if name.casefold() in hidden else value or '(asked for)'}"
+        f"{name}={'***' if site.is_secret(name) else value or '(asked for)'}"
         for name, value in holder.variables.items()
     )
     return _listed(values)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from lab.judge.causes import decided, told_decision
 from lab.judge.evidence import DecisionSeen, Evidence
 from lab.judge.run_checks import MAX_REFERENCES, PXE_LOG, counted, how_often, many, plural, unfinished
@@ -9,6 +11,8 @@ from lab.judge.verdict import Cause, Status, Verdict
 from lab.scenario.expect import PxeExpectation
 from lab.scenario.expectations import PxeCountExpected, PxeExpected, StatusExpected
 from lab.yamlio import quoted
+
+_ENDS_A_START = re.compile(r": found \w+ advertisement |: Not serviced\.$")
 
 
 def check_pxe(item: PxeExpected, evidence: Evidence) -> Verdict:
@@ -111,11 +115,12 @@ def _causes(evidence: Evidence, decision: DecisionSeen) -> tuple[Cause, ...]:
 
 
 def _log_line(evidence: Evidence, decision: DecisionSeen) -> tuple[str, int | None]:
-    """Where SMSPXE.log has the decision, if it has one: each of a machine's starts has as many records."""
+    """Where SMSPXE.log has the decision, if it has one: the last record with the machine's address of a start
+    says what came of it."""
     mac = decision.mac.upper()
     records = [one for one in evidence.pxe_records or () if mac and mac in one.message.upper()]
+    ends = [one for one in records if _ENDS_A_START.search(one.message)]
     starts = [one for one in evidence.decisions if one.mac == decision.mac]
-    each, left = divmod(len(records), len(starts))
-    if not each or left:
+    if len(ends) != len(starts):
         return (PXE_LOG, records[0].line) if records else ("", None)
-    return PXE_LOG, records[each * (starts.index(decision) + 1) - 1].line
+    return PXE_LOG, ends[starts.index(decision)].line

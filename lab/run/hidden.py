@@ -50,10 +50,10 @@ def _of_site(loaded: LoadedScenario) -> Iterator[str]:
         holders += [*objects.devices, *objects.collections]
         if objects.account is not None:
             yield objects.account.password
-    for holder in holders:
-        yield from Variables(holder.variables, holder.secrets).secret_values()
     secret = {name for holder in holders for name in holder.secrets}
     secret |= {name for machine in loaded.machines for name in machine.secrets}
+    for holder in (*holders, *loaded.machines):  # what is secret anywhere is secret everywhere
+        yield from Variables(holder.variables, tuple(secret)).secret_values()
     for machine in loaded.machines:
         yield from Variables(machine.answers.get("variables", {}), tuple(secret)).secret_values()
 

@@ -38,7 +38,7 @@ Log = Callable[[Json], None]
 
 #: Seconds in which a small body must have come.
 BODY_SECONDS = 15.0
-#: Seconds in which a computer's requests for a boot script belong to one start of it: a retry, no restart.
+#: Seconds after an answer in which a computer asks for its boot script within the same start: a retry.
 SAME_START = 5.0
 
 _METHODS = {"content": ("GET", "HEAD"), "boot": ("GET", "HEAD"), "share": ("GET", "HEAD", "PUT"),
@@ -188,7 +188,11 @@ class SiteApp:
             raise Refused(400, "mac and client_system are needed")
         asked = PxeRequest(said.mac, said.uuid, said.client_system, said.cpu)
         start = said.start or self._start_of(asked)
-        decision: PxeDecision = await self._kept(request, self._decide, asked, start)
+        try:
+            decision: PxeDecision = await self._kept(request, self._decide, asked, start)
+        finally:  # a card that was refused for our own trouble asks again within this start
+            if not said.start:
+                self._starts[asked] = start, time.monotonic()
         if target.kind == "pxe":
             return JSONResponse(decision.to_json())
         return PlainTextResponse(script(self._config.scripts, decision, said.client_system))
@@ -203,10 +207,10 @@ class SiteApp:
     def _start_of(self, request: PxeRequest) -> str:
         """The start that a request belongs to which names none."""
         now = time.monotonic()
-        start, asked = self._starts.get(request, ("", -SAME_START))
-        if now - asked >= SAME_START:
-            start, asked = f"pxe-{time.time_ns():x}", now
-            self._starts[request] = start, asked
+        start, answered = self._starts.get(request, ("", -SAME_START))
+        if now - answered >= SAME_START:
+            start = f"pxe-{time.time_ns():x}"
+            self._starts[request] = start, now
         return start
 
     async def _status(self, request: Request) -> Response:

@@ -61,11 +61,10 @@ class SiteConfig:
 def without_secrets(site: Mapping[str, Any]) -> dict[str, Any]:
     """The objects' JSON as it may stand in a run's folder: no password, no value of a secret variable."""
 
+    objects = SiteObjects.from_json(site)
+
     def blanked(item: Mapping[str, Any]) -> dict[str, Any]:
-        hidden = {name.casefold() for name in item.get("secrets", ())}
-        values = {
-            name: "" if name.casefold() in hidden else value for name, value in item["variables"].items()
-        }
+        values = {name: "" if objects.is_secret(name) else value for name, value in item["variables"].items()}
         return {**item, "variables": values}
 
     account = site.get("account")

@@ -11,6 +11,8 @@ from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any, Literal
 
+from lab.sequence.variables import is_secret_name
+
 Architecture = Literal["x86", "x64", "arm64"]
 Purpose = Literal["available", "required"]
 #: Documented: what a deployment is made available to.
@@ -203,6 +205,15 @@ class SiteObjects:
     def by_uuid(self) -> Mapping[str, tuple[Device, ...]]:
         """SMBIOS GUID -> the records that have it."""
         return _grouped(self.devices, lambda one: one.uuid)
+
+    def is_secret(self, variable: str) -> bool:
+        """Whether nobody may see a variable: some device or collection says so, or its name does."""
+        return variable.casefold() in self._secrets or is_secret_name(variable)
+
+    @cached_property
+    def _secrets(self) -> frozenset[str]:
+        holders: tuple[Device | Collection, ...] = (*self.devices, *self.collections)
+        return frozenset(name.casefold() for one in holders for name in one.secrets)
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+from lab.sequence.variables import is_secret_name
 from lab.site.model import (
     ALL_SYSTEMS,
     ALL_UNKNOWN,
@@ -155,7 +156,7 @@ def variables(site: SiteObjects, device: Device | None, unknown: str = "") -> Va
 
     The device's beat its collections' (documented). Of two collections the one of higher priority wins
     (guess), of equal ones the later. An unknown computer has its collections' only (documented). A name is
-    as secret as in the strictest place that sets it.
+    as secret as in the strictest place that sets it, and a password's by itself.
     """
     layers: list[Collection | Device] = [
         one for one in site.collections if is_member(site, one.name, device, unknown)
@@ -170,7 +171,7 @@ def variables(site: SiteObjects, device: Device | None, unknown: str = "") -> Va
         secret |= {name.casefold() for name in layer.secrets}
     return Variables(
         {name: value for name, value in found.values() if value},
-        tuple(name for key, (name, _) in found.items() if key in secret),
+        tuple(name for key, (name, _) in found.items() if key in secret or is_secret_name(name)),
         tuple(name for name, value in found.values() if not value),
     )
 

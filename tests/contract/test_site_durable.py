@@ -108,6 +108,22 @@ def test_what_cannot_be_kept_is_not_acknowledged(tmp_path: Path) -> None:
     service.close()
 
 
+def test_a_card_that_was_refused_for_the_databases_sake_is_not_told_that_it_had_its_offer(
+    tmp_path: Path,
+) -> None:
+    service = Service(tmp_path)
+    blocker = sqlite3.connect(tmp_path / "site.sqlite", isolation_level=None)
+    blocker.execute("BEGIN IMMEDIATE")
+    asked = f"/pxe/ipxe?mac={ONCE}&client_system=7&cpu=x64"
+    begin = time.monotonic()
+    assert service.get(asked)[0] == 503 and time.monotonic() - begin > 4
+    blocker.execute("ROLLBACK")
+    blocker.close()
+    time.sleep(0.5)
+    assert b"chain u" in service.get(asked)[1]
+    service.close()
+
+
 def test_a_row_that_the_database_cannot_hold_lets_nobody_wait(tmp_path: Path) -> None:
     store = SqliteStore(tmp_path / "site.sqlite")
     store.add_status(MAC, "s", [{"n": 1 << 70, "id": 1}])

@@ -71,6 +71,13 @@ def test_the_output_is_the_actions_own_records_and_hides_secrets() -> None:
     assert "Start executing the command line" not in done["text"]  # TSManager's, not the action's
 
 
+def test_of_a_long_output_the_end_counts() -> None:
+    reporter = Reporter(sequence(command("Last")))
+    reporter.take("record", {"component": "OSDRunScript", "message": "first" + "." * 2000 + "last"}, 1.5)
+    (done,) = reporter.take("step-finished", {"pointer": 0, "result": "success", "code": 0}, 1.5)
+    assert done["text"].endswith(".last") and "first" not in done["text"]
+
+
 def test_a_restart_is_told_before_the_machine_goes_down() -> None:
     reporter = Reporter(sequence(command("a")))
     (message,) = reporter.take("restart", {"target": "HD"}, 1.0)
@@ -128,3 +135,12 @@ def test_disable_status_retry_ends_all_sending_after_the_first_failure() -> None
         outbox.deliver()
     assert site.got == [[1], [1], [1]]
     assert outbox.lost == 2
+
+
+def test_a_start_that_was_told_to_be_quiet_stays_quiet() -> None:
+    site, answers = Site(False, False, False), [True, False, False]
+    outbox = Outbox(site.post, lambda: answers.pop(0))
+    for number in (1, 2, 3):
+        outbox.add([{"n": number}])
+        outbox.deliver()
+    assert site.got == [[1]] * 3 and outbox.lost == 3

@@ -128,6 +128,20 @@ def test_of_a_secret_variable_of_the_policy_nobody_knows_whether_it_is_there(exp
     assert verdict.status == "no-evidence" and "is secret" in verdict.seen
 
 
+def test_each_start_is_shown_where_the_log_ends_it_however_many_records_it_has() -> None:
+    said = (
+        "device is in the database.", "SMSID= OfferID=LAB20001", "found mandatory advertisement LAB20001",
+        "device is in the database.", "SMSID= OfferID=", "no advertisements found",
+        "No boot action. Aborted.", "Not serviced.",
+    )  # fmt: skip
+    lines = tuple(
+        RecordSeen(0, "", "SMSPXE", f"52:54:00:00:00:01, A: {text}", "info", number)
+        for number, text in enumerate(said, 1)
+    )
+    found = evidence(twice().events, {}, pxe_records=lines)
+    assert [verdict.line for verdict in verdicts("pxe: [ignore, ignore]", found)][:2] == [3, 8]
+
+
 @pytest.mark.parametrize(
     ("expect", "status"),
     [("Not serviced", "held"), ("{contains: nonsense, file: SMSPXE.log}", "falsified")],

@@ -81,6 +81,31 @@ def test_a_start_has_one_decision_and_a_required_deployment_is_offered_once() ->
     assert point.pxe(asked, "3").action == "boot"
 
 
+def test_only_what_is_required_counts_as_offered_and_an_unknown_computer_is_its_guid() -> None:
+    store = MemoryStore()
+    point, key = Point(store=store), f"unknown:{STRANGER}"
+    assert point.pxe(PxeRequest(STRANGE_MAC, STRANGER, 7), "1").action == "boot"
+    assert store.offered(key) == ()  # an available one is offered at every start
+    required = replace(SITE, deployments=(replace(SITE.deployments[1], purpose="required"),))
+    point = Point(required, store)
+    assert point.pxe(PxeRequest(STRANGE_MAC, STRANGER, 7), "2").mandatory
+    docked = PxeRequest("52:54:00:00:00:98", STRANGER, 7)
+    assert store.offered(key) == ("LAB20002",) and point.pxe(docked, "3").action == "abort"
+
+
+def test_no_other_required_deployment_runs_than_the_one_that_pxe_started_the_computer_for() -> None:
+    arm = SitePackage("LAB00009", kind="boot-image", distributed={"DP1": "there"}, architecture="arm64")
+    site = replace(
+        SITE,
+        packages=(*SITE.packages, arm),
+        sequences=(*SITE.sequences, SiteSequence("LAB00012", "Arm", "LAB00009")),
+        deployments=(*SITE.deployments, Deployment("LAB29999", "LAB00012", "Office", "required")),
+    )
+    point = Point(site)
+    assert point.pxe(PxeRequest(MAC, UUID, 7), "1").deployment == "LAB20001"
+    assert [one["deployment"] for one in point.assignments(MAC, UUID, "1")["assignments"]] == ["LAB20001"]
+
+
 def test_a_cleared_flag_of_the_record_itself() -> None:
     marked = replace(SITE, devices=(replace(SITE.devices[0], last_pxe="LAB20001"),))
     point, asked = Point(marked), PxeRequest(MAC, UUID, 7)

@@ -55,6 +55,13 @@ def test_a_device_beats_its_collections_and_a_higher_collection_a_lower_one() ->
     assert variables(SITE, PC2).values == {"Everywhere": "1", "PLACE": "office", "Floor": "2"}
 
 
+def test_a_password_is_secret_by_its_name() -> None:
+    site = replace(SITE, devices=(replace(PC1, variables={"AdminPassword": "Horse-9"}),))
+    assert variables(site, site.devices[0]).secrets == ("AdminPassword",)
+    unset = replace(SITE, devices=(replace(PC1, variables={"AdminPassword": ""}, secrets=()),))
+    assert variables(unset, unset.devices[0]).secrets == ("AdminPassword",)  # not shown while it is typed
+
+
 @pytest.mark.rule("R13", shown="sim")
 def test_a_variable_left_empty_is_asked_for_and_is_not_set() -> None:
     emptied = replace(PC1, variables={"place": "", "Floor": "3"}, secrets=())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,10 +11,11 @@ from hypothesis import strategies as st
 from lab.site.config import SiteConfig, without_secrets
 from lab.site.contentserver import Part, read_range
 from lab.site.messages import BadBody, read_report
+from lab.site.model import Device
 from lab.site.pxe import PxeDecision
 from lab.site.pxescript import script
 from lab.site.target import Parameters, Refusal, read_parameters
-from tests.contract.site_process import ACCOUNT, SCRIPTS, SECRET, SITE
+from tests.contract.site_process import ACCOUNT, MAC, SCRIPTS, SECRET, SITE
 
 
 @pytest.mark.parametrize(
@@ -73,6 +76,12 @@ def test_a_body_of_anything(raw: bytes) -> None:
 def test_no_secret_goes_into_the_database() -> None:
     text = str(without_secrets(SITE.to_json()))
     assert "PC-1" in text and SECRET not in text and ACCOUNT[1] not in text
+
+
+def test_a_secret_is_one_wherever_it_stands_and_a_password_by_its_name() -> None:
+    open_ones = Device("PC-9", MAC, variables={"pin": "Horse-1", "OSDJoinPassword": "Horse-2", "Seat": "4b"})
+    text = str(without_secrets(replace(SITE, devices=(*SITE.devices, open_ones)).to_json()))
+    assert "4b" in text and "Horse" not in text
 
 
 def test_an_unknown_key_of_the_configuration_is_said() -> None:
