@@ -15,6 +15,8 @@ from lab.scenario.fields import (
     Count,
     Duration,
     Flag,
+    Guid,
+    Mac,
     PackageId,
     Size,
     VariableName,
@@ -25,10 +27,8 @@ from lab.scenario.keys import (
     F12,
     Content,
     DeviceVariable,
-    Mac,
     MachineName,
     ScenarioMachine,
-    SmbiosUuid,
     Wizard,
 )  # fmt: skip
 from lab.scenario.software import Application, Child, Package, Share, Update
@@ -129,7 +129,7 @@ class Scenario(Model):
     """a hardware template of vm-templates/"""
     mac: Mac | None = None
     """of the machine's first card; without one it is made from the scenario's name"""
-    uuid: SmbiosUuid | None = None
+    uuid: Guid | None = None
     f12: F12 = "pressed"
     """what happens where the firmware asks for F12"""
     wizard: Wizard = Wizard()
