@@ -7,7 +7,13 @@ import uuid
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, GetJsonSchemaHandler, PlainValidator, WithJsonSchema
+from pydantic import (
+    BeforeValidator,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    PlainValidator,
+    WithJsonSchema,
+)  # fmt: skip
 from pydantic_core import CoreSchema, core_schema
 
 from lab.yamlio import BadValue, quoted
@@ -211,6 +217,17 @@ def guid(value: Any) -> str:
 
 def one_or_more(value: Any) -> Any:
     return value if isinstance(value, list | tuple) else [value]
+
+
+class OneOrMore:
+    """A value that stands for a list of one: for editors, too."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_before_validator_function(one_or_more, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> Any:
+        made = handler(schema)
+        return {"anyOf": [made["items"], made]}
 
 
 def _schema(**keys: Any) -> WithJsonSchema:

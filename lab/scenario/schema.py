@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, WithJsonSchema, field_validator, model_validator
 
 from lab.hypervisor.protocol import DiskSpec, MachineSpec, NicSpec, SmbiosSpec
 from lab.scenario.expect import Expect
@@ -58,7 +58,9 @@ class Double(Model):
     """files that the command writes"""
     takes: Duration = 0.0
     output: str = ""
-    restarts: Literal["false", "true", "once"] = "false"
+    restarts: Annotated[
+        Literal["false", "true", "once"], WithJsonSchema({"enum": [False, True, "false", "true", "once"]})
+    ] = "false"
     """the command restarts the machine by itself: each time, or the first time only"""
 
     @model_validator(mode="after")

@@ -6,7 +6,16 @@ import re
 from datetime import datetime
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BeforeValidator, Field, PlainValidator, WithJsonSchema, field_validator, model_validator
+from pydantic import (
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    PlainValidator,
+    WithJsonSchema,
+    field_validator,
+    model_validator,
+)  # fmt: skip
+from pydantic_core import CoreSchema, core_schema
 
 from lab.scenario.fields import (
     Count,
@@ -83,8 +92,17 @@ def _nothing_is_empty(value: Any) -> Any:
     return {} if value is None else value
 
 
-#: An entry of which nothing is said (``DP1:``) has all its defaults.
-_EMPTY = BeforeValidator(_nothing_is_empty)
+class _Empty:
+    """An entry of which nothing is said (``DP1:``) has all its defaults."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_before_validator_function(_nothing_is_empty, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> Any:
+        return {"anyOf": [handler(schema), {"type": "null"}]}
+
+
+_EMPTY = _Empty()
 _TEXT = WithJsonSchema({"type": "string"})
 Moment = Annotated[
     str, PlainValidator(moment), WithJsonSchema({"type": "string", "examples": ["2026-11-22 01:00"]})
@@ -110,7 +128,7 @@ class SiteVariable(Model):
         return "" if value is None else value
 
 
-SiteVariables = Annotated[dict[VariableName, SiteVariable], _EMPTY]
+SiteVariables = Annotated[dict[VariableName, Annotated[SiteVariable, _EMPTY]], _EMPTY]
 
 
 class AccountEntry(Model):
