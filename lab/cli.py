@@ -133,6 +133,7 @@ def run(
             )
         ]  # fmt: skip
     _check_all(scenarios)
+    _warn(scenarios)
     records = []
     for loaded in _within(vm_budget, scenarios, settings, fidelity):
         with Progress(ERR, loaded.title, template=loaded.hardware) as progress:
@@ -152,6 +153,7 @@ def plan(settings: Settings, path: Path, form: str) -> int:
     """Show everything a run would use, resolved; start nothing."""
     scenarios = load_scenarios([path], templates=settings.vm_templates)
     _check_all(scenarios)
+    _warn(scenarios)
     for loaded in scenarios:
         sequences = read_checked_sequences(loaded)
         for sequence in sequences.values():
@@ -214,8 +216,8 @@ def setup(settings: Settings) -> int:
 @click.argument("what", type=click.Choice(["scenario", "site", "template"]))
 def schema(what: str) -> int:
     """Print the JSON Schema of a file, for editors."""
-    known: dict[str, type[Model]] = {"site": SiteFile, "template": Template}
-    OUT.print_json(json.dumps(json_schema(known[what]) if what in known else file_schema()))
+    models: dict[str, type[Model]] = {"site": SiteFile, "template": Template}
+    OUT.print_json(json.dumps(file_schema() if what == "scenario" else json_schema(models[what])))
     return EXIT_OK
 
 
@@ -284,6 +286,13 @@ def _check_all(scenarios: Iterable[LoadedScenario]) -> None:
             problems += error.problems
     if problems:
         raise InputError(sorted(set(problems)))
+
+
+def _warn(scenarios: Iterable[LoadedScenario]) -> None:
+    """Say once what the scenarios' sites may say and hardly mean."""
+    sites = [loaded.site for loaded in scenarios if loaded.site is not None]
+    for warning in dict.fromkeys(warning for one in sites for warning in one.warnings):
+        ERR.print(Text(f"warning  {warning}", style="yellow"))
 
 
 def _say(text: str) -> None:

@@ -22,13 +22,11 @@ MAX_TOLD = 8
 _Line = list[tuple[str, str]]
 
 
-def render(record: RunRecord, *, width: int = 100, verbose: bool = False) -> str:
-    """The summary as plain text, without a final line end. ``verbose`` lists steps and what held."""
-    return _plain(_lines(record, width, verbose))
-
-
 def render_rich(record: RunRecord, *, width: int = 100, verbose: bool = False) -> Text:
-    """The same text with colours, for a Rich console; nothing in it is read as markup."""
+    """The summary for a Rich console; nothing in it is read as markup.
+
+    ``verbose`` lists steps and what held.
+    """
     made = Text(no_wrap=True, overflow="ignore")
     for number, line in enumerate(_lines(record, width, verbose)):
         if number:

@@ -5,19 +5,19 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from lab.scenario.fields import (
     Code,
     Count,
     Flag,
+    OneOrMore,
     PackageId,
     Regex,
     RegistryKey,
     SizeRange,
     Texts,
     WindowsPath,
-    one_or_more,
 )  # fmt: skip
 from lab.yamlio import BadValue, Model
 
@@ -346,9 +346,9 @@ class Expect(Model):
     disks: dict[Count, OtherDiskExpectation] = Field(default_factory=dict)
     """the other disks by their number: 1 is the second one"""
     requests: tuple[RequestExpectation, ...] = ()
-    pxe: Annotated[tuple[PxeExpectation, ...], BeforeValidator(one_or_more)] = ()
+    pxe: Annotated[tuple[PxeExpectation, ...], OneOrMore()] = ()
     """of every start from the network; a list: one for each start, in their order, and no more"""
-    status: Annotated[tuple[StatusExpectation, ...], BeforeValidator(one_or_more)] = ()
+    status: Annotated[tuple[StatusExpectation, ...], OneOrMore()] = ()
 
     @model_validator(mode="after")
     def _sensible(self) -> Expect:

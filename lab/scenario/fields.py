@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import re
+import uuid
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, GetJsonSchemaHandler, PlainValidator, WithJsonSchema
+from pydantic import (
+    BeforeValidator,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    PlainValidator,
+    WithJsonSchema,
+)  # fmt: skip
 from pydantic_core import CoreSchema, core_schema
 
 from lab.yamlio import BadValue, quoted
@@ -24,8 +31,17 @@ def _nothing_is_empty(value: Any) -> Any:
     return {} if value is None else value
 
 
-#: An entry of which nothing is said (``DP1:``) has all its defaults.
-EMPTY = BeforeValidator(_nothing_is_empty)
+class _Empty:
+    """An entry of which nothing is said (``DP1:``) has all its defaults."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_before_validator_function(_nothing_is_empty, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> Any:
+        return {"anyOf": [handler(schema), {"type": "null"}]}
+
+
+EMPTY = _Empty()
 
 
 def _text(value: Any, what: str) -> str:
@@ -196,8 +212,39 @@ def registry_key(value: Any) -> str:
     return text
 
 
+def mac_address(value: Any) -> str:
+    """A network card's own address, lower case, with colons; dashes and no separators are read, too."""
+    text = value.strip().lower() if isinstance(value, str) else ""
+    digits = re.sub(r"[:-]", "", text)
+    if not re.fullmatch(r"[0-9a-f]{2}(?:([:-]?)[0-9a-f]{2}(?:\1[0-9a-f]{2}){4})", text):
+        raise BadValue(f"{quoted(value)} is not a MAC address", "write it as 52:54:00:12:34:56")
+    if int(digits[:2], 16) & 1 or digits == "0" * 12:
+        raise BadValue(f"{quoted(text)} is no card's own address", "its first byte must be even")
+    return ":".join(digits[at : at + 2] for at in range(0, 12, 2))
+
+
+def guid(value: Any) -> str:
+    """The UUID of a machine's SMBIOS, lower case without braces."""
+    try:
+        return str(uuid.UUID(value.strip() if isinstance(value, str) else ""))
+    except ValueError:
+        hint = "write it as 8d1f2f5e-1111-4222-8333-444455556666"
+        raise BadValue(f"{quoted(value)} is not an SMBIOS GUID", hint) from None
+
+
 def one_or_more(value: Any) -> Any:
     return value if isinstance(value, list | tuple) else [value]
+
+
+class OneOrMore:
+    """A value that stands for a list of one: for editors, too."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_before_validator_function(one_or_more, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> Any:
+        made = handler(schema)
+        return {"anyOf": [made["items"], made]}
 
 
 def _schema(**keys: Any) -> WithJsonSchema:
@@ -214,6 +261,8 @@ CommandPattern = Annotated[str, PlainValidator(command_pattern), _schema(type="s
 VariableName = Annotated[str, PlainValidator(variable_name), _schema(type="string")]
 VariableValue = Annotated[str, PlainValidator(variable_value), _schema(type=["string", "number", "boolean"])]
 PackageId = Annotated[str, PlainValidator(package_id), _schema(type="string")]
+Mac = Annotated[str, PlainValidator(mac_address), _schema(type="string")]
+Guid = Annotated[str, PlainValidator(guid), _schema(type="string", format="uuid")]
 WindowsPath = Annotated[str, PlainValidator(windows_path), _schema(type="string", pattern=WINDOWS_PATH)]
 RegistryKey = Annotated[str, PlainValidator(registry_key), _schema(type="string", pattern=REGISTRY_KEY)]
 Texts = Annotated[

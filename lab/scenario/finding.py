@@ -48,6 +48,7 @@ def find_template(
 
 
 def find_sequence(written: Scalar | None, path: Path, problems: list[Problem]) -> Path | None:
+    """The sequence that a scenario or site at ``path`` names; what is wrong with it goes to ``problems``."""
     if written is None:
         return None
     name = written.text
@@ -56,7 +57,7 @@ def find_sequence(written: Scalar | None, path: Path, problems: list[Problem]) -
         return found
     folders = _sequence_folders(path)
     known = [file.name for folder in folders if folder.is_dir() for file in folder.glob("*.[xz][mi][lp]")]
-    hint = did_you_mean(name, known) if known else "put it beside the scenario"
+    hint = did_you_mean(name, known) if known else "put it beside this file"
     problems.append(written.place.problem(f"there is no task sequence {quoted(name)}", hint))
     return None
 
@@ -67,7 +68,7 @@ def _sequence_folders(path: Path) -> list[Path]:
 
 
 def sequence_file(name: str, path: Path) -> Path | None:
-    """The sequence that a scenario at ``path`` names: beside it, or in a folder sequences/ there or above."""
+    """The sequence that a file at ``path`` names: beside it, or in a folder sequences/ there or above."""
     if not name or "\0" in name:
         return None
     for folder in _sequence_folders(path):

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-import uuid
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, PlainValidator, WithJsonSchema
 
 from lab.scenario.expect import Expect
-from lab.scenario.fields import Flag, VariableName, VariableValue
+from lab.scenario.fields import Flag, Guid, Mac, VariableName, VariableValue
 from lab.site.model import Distributed
 from lab.yamlio import BadValue, Model, quoted
 
@@ -17,26 +16,6 @@ from lab.yamlio import BadValue, Model, quoted
 BUILT_IN_CONTENT = ("reference-image", "boot-image", "client", "missing", "deleted")
 #: The content every site has unless the scenario says otherwise.
 DEFAULT_CONTENT = {"LAB00001": "reference-image", "LAB00002": "boot-image", "LAB00003": "client"}
-
-
-def mac_address(value: Any) -> str:
-    """A network card's own address, with colons, lower case."""
-    text = value.strip() if isinstance(value, str) else ""
-    digits = re.sub(r"[:-]", "", text).lower()
-    if not re.fullmatch(r"[0-9A-Fa-f]{2}([:-]?[0-9A-Fa-f]{2}){5}", text):
-        raise BadValue(f"{quoted(value)} is no MAC address", "write it as 52:54:00:12:34:56")
-    if int(digits[:2], 16) & 1 or digits == "0" * 12:
-        raise BadValue(f"{quoted(text)} is no card's own address", "its first byte must be even")
-    return ":".join(digits[at : at + 2] for at in range(0, 12, 2))
-
-
-def smbios_uuid(value: Any) -> str:
-    """The UUID of a machine's SMBIOS, lower case."""
-    try:
-        return str(uuid.UUID(value.strip() if isinstance(value, str) else ""))
-    except ValueError:
-        hint = "write it as 8d1f2f5e-1111-4222-8333-444455556666"
-        raise BadValue(f"{quoted(value)} is no UUID", hint) from None
 
 
 def machine_name(value: Any) -> str:
@@ -47,8 +26,6 @@ def machine_name(value: Any) -> str:
     return text
 
 
-Mac = Annotated[str, PlainValidator(mac_address), WithJsonSchema({"type": "string"})]
-SmbiosUuid = Annotated[str, PlainValidator(smbios_uuid), WithJsonSchema({"type": "string", "format": "uuid"})]
 MachineName = Annotated[str, PlainValidator(machine_name), WithJsonSchema({"type": "string"})]
 F12 = Literal["pressed", "left"]
 
@@ -88,7 +65,7 @@ class ScenarioMachine(Model):
     """a hardware template of vm-templates/"""
     mac: Mac | None = None
     """of its first card; default: the device's of this name, else one made from the scenario's name"""
-    uuid: SmbiosUuid | None = None
+    uuid: Guid | None = None
     variables: dict[VariableName, DeviceVariable] = Field(default_factory=dict)
     """over those that stand above ``machines``"""
     f12: F12 | None = None

@@ -214,7 +214,7 @@ def _site(root: Node, path: Path, problems: list[Problem]) -> LoadedSite | None:
     node = next((value for key, value in entries if key.text == "site"), None)
     try:
         if isinstance(node, Mapping):
-            return site_of_nodes(node, path.parent)
+            return site_of_nodes(node, path)
         if (written := text_at(root, "site")) is not None:
             found = find_site(written, path, problems)
             return read_site(found) if found is not None else None

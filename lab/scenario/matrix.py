@@ -14,6 +14,7 @@ from pydantic import Field, model_validator
 
 from lab.errors import InputError, Problem
 from lab.scenario.schema import Scenario
+from lab.scenario.siteschema import SiteFile
 from lab.yamlio import BadValue, Listing, Mapping, Model, Node, Scalar, as_document, json_schema
 
 KEY = "matrix"
@@ -86,7 +87,12 @@ def _label(value: Node) -> str:
 
 
 def file_schema() -> dict[str, Any]:
-    """The JSON Schema of a scenario file: a scenario whose machine or sequence may come from its matrix."""
-    schema = json_schema(Scenario)
+    """The JSON Schema of a scenario file: a scenario whose machine or sequence may come from its matrix, and
+    whose site may stand in it."""
+    schema, site = json_schema(Scenario), json_schema(SiteFile)
+    schema["$defs"] = {**schema["$defs"], **site.pop("$defs"), SiteFile.__name__: site}
+    del site["$schema"]
+    named, _, none = schema["properties"]["site"]["anyOf"]
+    schema["properties"]["site"]["anyOf"] = [named, {"$ref": f"#/$defs/{SiteFile.__name__}"}, none]
     schema["properties"] = {**schema["properties"], KEY: Matrix.model_json_schema()}
     return {**schema, "anyOf": [{"required": ["expect"]}, {"required": ["machines"]}]}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, WithJsonSchema, field_validator, model_validator
 
 from lab.hypervisor.protocol import DiskSpec, MachineSpec, NicSpec, SmbiosSpec
 from lab.scenario.expect import Expect
@@ -16,6 +16,8 @@ from lab.scenario.fields import (
     Count,
     Duration,
     Flag,
+    Guid,
+    Mac,
     PackageId,
     Size,
     VariableName,
@@ -26,10 +28,8 @@ from lab.scenario.keys import (
     F12,
     Content,
     DeviceVariable,
-    Mac,
     MachineName,
     ScenarioMachine,
-    SmbiosUuid,
     Wizard,
 )  # fmt: skip
 from lab.scenario.software import Application, Child, Package, Share, Update
@@ -59,7 +59,9 @@ class Double(Model):
     """files that the command writes"""
     takes: Duration = 0.0
     output: str = ""
-    restarts: Literal["false", "true", "once"] = "false"
+    restarts: Annotated[
+        Literal["false", "true", "once"], WithJsonSchema({"enum": [False, True, "false", "true", "once"]})
+    ] = "false"
     """the command restarts the machine by itself: each time, or the first time only"""
 
     @model_validator(mode="after")
@@ -130,7 +132,7 @@ class Scenario(Model):
     """a hardware template of vm-templates/"""
     mac: Mac | None = None
     """of the machine's first card; without one it is made from the scenario's name"""
-    uuid: SmbiosUuid | None = None
+    uuid: Guid | None = None
     f12: F12 = "pressed"
     """what happens where the firmware asks for F12"""
     wizard: Wizard = Wizard()

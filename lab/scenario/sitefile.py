@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import lab
 from lab.errors import InputError, Problem, UsageError
+from lab.scenario.finding import find_sequence
 from lab.scenario.sitechecks import KINDS, Checks, packages_of
 from lab.scenario.siteschema import BUILT_IN, BootImageEntry, ContentEntry, SiteFile, SiteVariable
 from lab.scenario.sitewarnings import warnings
@@ -19,7 +19,7 @@ from lab.scenario.software import Application, Package
 from lab.sequence.model import TaskSequence
 from lab.sequence.nested import found_in
 from lab.site import highrisk
-from lab.site.exports import ExportFile, is_export_folder, read_file
+from lab.site.exports import ExportFile, read_file
 from lab.site.model import (
     Account,
     Collection,
@@ -32,7 +32,7 @@ from lab.site.model import (
     SiteSequence,
     Window,
 )  # fmt: skip
-from lab.yamlio import Document, Listing, Node, Scalar, as_document, did_you_mean, load_nodes, quoted
+from lab.yamlio import Document, Listing, Node, Scalar, as_document, load_nodes
 from lab.yamlio import Mapping as MappingNode
 
 #: How often wrong values are cut out of a file before the rest of it is left alone.
@@ -67,11 +67,11 @@ class LoadedSite:
 
 def read_site(path: Path | str) -> LoadedSite:
     """Read a site file. Raises InputError with every problem."""
-    return site_of_nodes(load_nodes(path), Path(path).parent)
+    return site_of_nodes(load_nodes(path), Path(path))
 
 
-def site_of_nodes(root: Node, folder: Path) -> LoadedSite:
-    """As ``read_site``, of nodes that stand anywhere; paths in them are relative to ``folder``."""
+def site_of_nodes(root: Node, path: Path) -> LoadedSite:
+    """As ``read_site``, of nodes that stand in the file ``path``."""
     try:
         document = as_document(root, SiteFile)
     except InputError as error:
@@ -79,22 +79,17 @@ def site_of_nodes(root: Node, folder: Path) -> LoadedSite:
         rest = _without(root, error)
         if rest is None:
             raise
-        return _site_of(rest, folder, root, error.problems)
-    return _site_of(document, folder, root)
-
-
-def site_of_document(document: Document[SiteFile], folder: Path) -> LoadedSite:
-    """As ``read_site``, of a document that was read already."""
-    return _site_of(document, folder, document.root)
+        return _site_of(rest, path, root, error.problems)
+    return _site_of(document, path, root)
 
 
 def _site_of(
-    document: Document[SiteFile], folder: Path, root: Node, before: tuple[Problem, ...] = ()
+    document: Document[SiteFile], path: Path, root: Node, before: tuple[Problem, ...] = ()
 ) -> LoadedSite:
     checks = Checks(document, root)
     members = checks.all()
     file = document.value
-    entries, read = _sequences(document, folder, checks.problems)
+    entries, read = _sequences(document, path, checks.problems)
     objects = objects_of(checks, members, {key: one[0].name for key, one in read.items()})
     found = [*before, *checks.problems]
     told: list[Problem] = []
@@ -105,7 +100,7 @@ def _site_of(
     if found:
         raise InputError(sorted(set(found)))
     content = {
-        identifier.upper(): entry.content if entry.content in BUILT_IN else folder / entry.content
+        identifier.upper(): entry.content if entry.content in BUILT_IN else path.parent / entry.content
         for _, identifier, entry in packages_of(file)
         if entry.content is not None
     }
@@ -154,7 +149,7 @@ def _cut(node: Node, places: set[tuple[int, int]]) -> Node:
 
 
 def _sequences(
-    document: Document[SiteFile], folder: Path, problems: list[Problem]
+    document: Document[SiteFile], site: Path, problems: list[Problem]
 ) -> tuple[dict[str, SequenceEntry], dict[str, list[TaskSequence]]]:
     """Each sequence's file, and the sequence with those that it runs; ids in upper case."""
     entries: dict[str, SequenceEntry] = {}
@@ -162,13 +157,8 @@ def _sequences(
     exports: dict[Path, ExportFile | None] = {}
     for identifier, said in document.value.sequences.items():
         place = document.place("sequences", identifier, "sequence")
-        path = _sequence_file(said.sequence, folder)
+        path = find_sequence(Scalar(place, said.sequence), site, problems)
         if path is None:
-            known = [
-                file.name for one in _folders(folder) if one.is_dir() for file in one.glob("*.[xz][mi][lp]")
-            ]
-            hint = did_you_mean(said.sequence, known) if known else "put it beside the site file"
-            problems.append(place.problem(f"there is no task sequence {quoted(said.sequence)}", hint))
             continue
         entries[identifier.upper()] = SequenceEntry(path, said.sequence_name)
         try:
@@ -191,23 +181,6 @@ def _sequences(
         every = [found.sequence for _, found in export.found]
         read[identifier.upper()] = [sequence, *found_in(sequence, {}, every).values()]
     return entries, read
-
-
-def _folders(folder: Path) -> list[Path]:
-    """Where sequences are looked for: as a scenario's are, from the site file's folder on."""
-    found = [folder]
-    for one in (folder.resolve(), *folder.resolve().parents):
-        found.append(one / "sequences")
-        if (one / "vm-templates").is_dir() or (one / ".git").exists():
-            break
-    return [*found, Path(lab.__file__).resolve().parents[1] / "scenarios" / "sequences"]
-
-
-def _sequence_file(name: str, folder: Path) -> Path | None:
-    if not name or "\0" in name:
-        return None
-    candidates = (one / name for one in _folders(folder))
-    return next((one for one in candidates if one.is_file() or is_export_folder(one)), None)
 
 
 def objects_of(

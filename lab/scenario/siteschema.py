@@ -8,7 +8,18 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, PlainValidator, WithJsonSchema, field_validator, model_validator
 
-from lab.scenario.fields import EMPTY, Count, Duration, Flag, PackageId, Texts, VariableName, VariableValue
+from lab.scenario.fields import (
+    EMPTY,
+    Count,
+    Duration,
+    Flag,
+    Guid,
+    Mac,
+    PackageId,
+    Texts,
+    VariableName,
+    VariableValue,
+)  # fmt: skip
 from lab.scenario.software import Application, Program
 from lab.site.model import Architecture, AvailableTo, Download, Purpose
 from lab.yamlio import BadValue, Model, quoted
@@ -17,23 +28,6 @@ from lab.yamlio import BadValue, Model, quoted
 BUILT_IN = ("reference-image", "boot-image", "client")
 #: A maintenance window is shorter than this (documented).
 _DAY = 24 * 60 * 60
-
-
-def mac_address(value: Any) -> str:
-    """A MAC address with colons, lower case; dashes are read, too."""
-    text = value.strip() if isinstance(value, str) else ""
-    if not re.fullmatch(r"(?i)[0-9a-f]{2}(?:([:-])[0-9a-f]{2}(?:\1[0-9a-f]{2}){4})", text):
-        raise BadValue(f"{quoted(value)} is not a MAC address", "write it as 52:54:00:12:34:56")
-    return text.lower().replace("-", ":")
-
-
-def guid(value: Any) -> str:
-    """An SMBIOS GUID, lower case without braces."""
-    text = value.strip().removeprefix("{").removesuffix("}") if isinstance(value, str) else ""
-    if not re.fullmatch(r"(?i)[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", text):
-        hint = "write it as 8d1f2f5e-1111-4222-8333-444455556666"
-        raise BadValue(f"{quoted(value)} is not an SMBIOS GUID", hint)
-    return text.lower()
 
 
 def moment(value: Any) -> str:
@@ -87,8 +81,6 @@ def site_code(value: Any) -> str:
 
 
 _TEXT = WithJsonSchema({"type": "string"})
-Mac = Annotated[str, PlainValidator(mac_address), _TEXT]
-Guid = Annotated[str, PlainValidator(guid), WithJsonSchema({"type": "string", "format": "uuid"})]
 Moment = Annotated[
     str, PlainValidator(moment), WithJsonSchema({"type": "string", "examples": ["2026-11-22 01:00"]})
 ]
@@ -113,7 +105,7 @@ class SiteVariable(Model):
         return "" if value is None else value
 
 
-SiteVariables = Annotated[dict[VariableName, SiteVariable], EMPTY]
+SiteVariables = Annotated[dict[VariableName, Annotated[SiteVariable, EMPTY]], EMPTY]
 
 
 class AccountEntry(Model):

@@ -121,11 +121,12 @@ def of_applications(
     return tuple(found)
 
 
-def _parsed(data: bytes | str) -> Document | None:
+def parsed(data: bytes | str) -> Document | None:
+    """XML that only adds to what is known of an export: None where there is none, or it is damaged."""
     try:
-        return read_document(data, "") if data else None
+        return read_document(data, "") if data.strip() else None
     except InputError:
-        return None  # what only adds names to the list may be damaged
+        return None
 
 
 def _object(item: Member) -> Content | None:
@@ -135,7 +136,7 @@ def _object(item: Member) -> Content | None:
         if not (package and item.place):
             return None
         return Content(package, KINDS[item.kind], sequence.name, item.place)
-    document = _parsed(item.data)
+    document = parsed(item.data)
     said: dict[str, str] = {}
     if document is not None:
         for above, element in document.walk():
@@ -149,13 +150,13 @@ def _object(item: Member) -> Content | None:
 
 
 def _text(data: bytes) -> str:
-    document = _parsed(data)
+    document = parsed(data)
     return document.root.text if document else ""
 
 
 def _folders(others: Mapping[str, bytes]) -> dict[str, str]:
     """guid (folded) -> folder of the content, relative to the folder beside the zip."""
-    document = _parsed(others.get("Manifest.xml", b""))
+    document = parsed(others.get("Manifest.xml", b""))
     if document is None:
         return {}
     return {
@@ -177,9 +178,9 @@ def _told(others: Mapping[str, bytes]) -> dict[str, tuple[str, str]]:
     for name, data in others.items():
         if not name.casefold().endswith("referencesinfo.xml"):
             continue
-        document = _parsed(data)
+        document = parsed(data)
         for text in _strings(document):
-            inner = _parsed(text)
+            inner = parsed(text)
             said = properties_of((inner.root,)) if inner else {}
             identifier = said.get("ReferencePackageID") or said.get("ModelName") or ""
             kind = _TYPES.get(said.get("ReferencePackageType", ""), "")

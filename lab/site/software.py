@@ -11,8 +11,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from lab.errors import InputError
-from lab.sequence.xmltree import Document, Element, read_document
+from lab.sequence.xmltree import Document, Element
+from lab.site.contents import parsed
 
 #: ProgramFlags: AUTHORIZED_DYNAMIC_INSTALL, a task sequence may install it without a deployment (documented).
 _AUTHORIZED = 0x1
@@ -44,7 +44,7 @@ def software_of(texts: Iterable[str | bytes]) -> Software:
     applications: dict[str, Any] = {}
     contents: list[str] = []
     for text in texts:
-        document = _parsed(text)
+        document = parsed(text)
         if document is None:
             continue
         for kind, said in _instances(document):
@@ -60,13 +60,6 @@ def software_of(texts: Iterable[str | bytes]) -> Software:
                     applications[read["model"]] = read
                 contents += [read["content"]] if read["content"] else []
     return Software(packages, applications, tuple(contents))
-
-
-def _parsed(text: str | bytes) -> Document | None:
-    try:
-        return read_document(text, "") if text.strip() else None
-    except InputError:
-        return None
 
 
 def _instances(document: Document) -> Iterator[tuple[str, dict[str, str]]]:
@@ -98,7 +91,7 @@ def _program(said: Mapping[str, str]) -> dict[str, Any]:
 
 def _application(said: Mapping[str, str]) -> dict[str, Any] | None:
     """What the digest says; its first deployment type counts, as by priority (guess)."""
-    digest = _parsed(said.get("SDMPackageXML", ""))
+    digest = parsed(said.get("SDMPackageXML", ""))
     if digest is None:
         return None
     root = digest.root
@@ -147,7 +140,7 @@ def _detection(installer: Element | None) -> list[dict[str, Any]] | None:
     if _text(_child(action, "Provider")).casefold() == "msi":
         product = _text(given.get("ProductCode"))
         return [{"product": product}] if product else None
-    body = _parsed(_text(given.get("MethodBody")))
+    body = parsed(_text(given.get("MethodBody")))
     method = body.root if body else _child(_child(installer, "CustomData"), "EnhancedDetectionMethod")
     settings = _child(method, "Settings")
     if settings is None:

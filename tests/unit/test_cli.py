@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,6 +14,16 @@ from lab.errors import LabFault
 from lab.run.siteplan import site_objects
 
 SAMPLE = "bare-metal.xml"
+SITE = """
+site:
+  site: LAB
+  devices: {PC-1: }
+  os_images: {LAB00001: }
+  boot_images: {LAB00002: }
+  packages: {LAB00003: {content: client}}
+  sequences: {LAB00010: {sequence: bare-metal.xml, boot_image: LAB00002}}
+  deployments: {LAB20000: {sequence: LAB00010, collection: All Unknown Computers}}
+"""
 
 
 def scenario(folder: Path, more: str) -> Path:
@@ -57,3 +68,13 @@ def test_a_plan_that_could_not_run_is_refused(tmp_path: Path, monkeypatch: pytes
     path = scenario(tmp_path, "content: {LAB00001: nothing.wim}\n")
     with pytest.raises(LabFault, match=r"nothing\.wim"):
         planned(path, monkeypatch)
+
+
+def test_what_a_site_hardly_means_is_said_once_beside_the_plan(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = scenario(tmp_path, SITE)
+    path.write_text(path.read_text().replace(f"sequence: {SAMPLE}\n", ""))
+    text = planned(path, monkeypatch, "json")
+    assert json.loads(text)["machines"]
+    assert capsys.readouterr().err.count("device 'PC-1' has neither MAC address nor GUID") == 1

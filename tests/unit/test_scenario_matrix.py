@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
+from jsonschema_rs import validator_for
 
 from lab.errors import InputError
 from lab.judge.record import build_record, write_record
@@ -13,6 +16,10 @@ from lab.report.allure_results import newest_runs, write_run
 from lab.scenario.loader import LoadedScenario, load_scenarios
 from lab.scenario.machines import identity
 from lab.scenario.matrix import file_schema
+from lab.scenario.siteschema import SiteFile
+from lab.yamlio import json_schema
+
+SCENARIOS = Path(__file__).parents[2] / "scenarios"
 
 TEMPLATE = "firmware: {}\nmemory: 768 MiB\ndisks: [{{size: 20 GiB}}]\n"
 HEAD = "scenario: A title\nexpect: {result: success}\n"
@@ -105,3 +112,18 @@ def test_the_schema_for_editors_lets_a_matrix_stand_for_machine_and_sequence() -
     assert set(schema["required"]) == {"scenario"}
     assert schema["anyOf"] == [{"required": ["expect"]}, {"required": ["machines"]}]
     assert set(schema["properties"]["matrix"]["properties"]) == {"machine", "sequence"}
+
+
+def as_an_editor(path: Path) -> Any:
+    return json.loads(json.dumps(yaml.safe_load(path.read_text())))  # keys are texts, types by their look
+
+
+def test_the_schemas_for_editors_take_the_examples_and_refuse_what_is_misspelled() -> None:
+    scenarios, sites = validator_for(file_schema()), validator_for(json_schema(SiteFile))
+    found = [*SCENARIOS.rglob("*.yaml")]
+    for path in found:
+        schema = sites if path.parent.name == "sites" else scenarios
+        assert [str(error) for error in schema.iter_errors(as_an_editor(path))] == [], path
+    precedence = as_an_editor(SCENARIOS / "site" / "precedence.yaml")
+    precedence["site"]["devices"]["PC-1"]["macc"] = "x"
+    assert not scenarios.is_valid(precedence) and len(found) > 40
