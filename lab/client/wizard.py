@@ -63,7 +63,9 @@ class Page:
     @property
     def prompt(self) -> str:
         """What stands in front of the line that is typed."""
-        return "Number: " if self.kind == "choose" else "Value: "
+        if self.kind == "choose":
+            return "Number: "
+        return "Value (it is not shown): " if self.secret else "Value: "
 
 
 @dataclass(frozen=True)

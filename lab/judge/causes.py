@@ -79,8 +79,9 @@ def decided(evidence: Evidence) -> tuple[Cause, ...]:
             if not place.known and place.seq > decision.seq
         ]
     if evidence.not_started is not None and turned_away(evidence) is None:
-        seq = evidence.not_started.seq
-        links.append(Cause(evidence.wall(seq), f"no sequence began: {evidence.not_started.reason}", seq))
+        seq, reason = evidence.not_started.seq, evidence.not_started.reason
+        told = any(one.reasons and one.reasons[-1] in reason for one in evidence.decisions[-1:])
+        links.append(Cause(evidence.wall(seq), "no sequence began" + ("" if told else f": {reason}"), seq))
     return tuple(links)
 
 

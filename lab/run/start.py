@@ -8,6 +8,7 @@ from typing import Any
 from lab.run.attendant import Attendant
 from lab.run.phases import cannot_start, firmware_trouble, left_alone, left_network, nothing_bootable
 from lab.run.plan import MachinePlan
+from lab.site.pxe import refused
 
 #: In which the firmware, a loader, or a system that nobody continues has the console.
 _BEFORE_THE_AGENT = ("firmware", "dhcp", "boot-file", "pe-kernel", "disk-boot")
@@ -36,8 +37,7 @@ class Start:
     def decided(self, decision: Mapping[str, Any]) -> None:
         """The site decided what this start from the network gets (event ``pxe`` of source ``site``)."""
         if decision.get("action") != "boot":
-            reasons = "; ".join(map(str, decision.get("reasons", ())))
-            self._left = f"the site's PXE decision is {decision.get('action')}: {reasons}"
+            self._left = refused(str(decision.get("action")), [*map(str, decision.get("reasons", ()))])
         elif decision.get("mandatory"):
             self._left = ""
         else:

@@ -12,7 +12,7 @@ from lab.hypervisor.protocol import MachineSpec
 from lab.simulation.site import CONFIGURATION, ModelSite
 from lab.simulation.telling import Teller
 from lab.site.model import Architecture
-from lab.site.pxe import PxeDecision, PxeRequest
+from lab.site.pxe import PxeDecision, PxeRequest, refused
 
 #: Plausible seconds: from the first to the last DHCP message, a script, the kernel's start.
 _DHCP, _SCRIPT = 1.5, 0.2
@@ -127,4 +127,4 @@ class Firmware:
 
 
 def _refused(decision: PxeDecision) -> NoBoot:
-    return NoBoot(f"the site's PXE decision is {decision.action}: {'; '.join(decision.reasons)}")
+    return NoBoot(refused(decision.action, decision.reasons))

@@ -6,7 +6,7 @@ Windows PE looks at none (documented).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -70,7 +70,7 @@ class PxeDecision:
     mandatory   it starts without anybody asking for it (a required deployment); else F12 or Enter is needed
     device      its record's name, "" where it has none; then ``unknown`` is the object that stands for it
     last_offer  the required deployment that was offered to it by PXE last, before this one
-    reasons     why, in the order in which it was found out
+    reasons     why, in the order in which it was found out; the last one is what it came to
     """
 
     action: Literal["boot", "abort", "ignore"]
@@ -89,6 +89,11 @@ class PxeDecision:
     @staticmethod
     def from_json(data: Mapping[str, Any]) -> PxeDecision:
         return PxeDecision(**{**data, "reasons": tuple(data["reasons"])})
+
+
+def refused(action: str, reasons: Sequence[str]) -> str:
+    """A decision that starts nothing, in one clause: its name, and what its reasons came to."""
+    return f"the site's PXE decision is {action}: {reasons[-1] if reasons else 'nobody knows why'}"
 
 
 def offer_key(device: Device | None, mac: str, uuid: str) -> str:
@@ -130,23 +135,30 @@ def decide(
     last = ran[-1] if ran else ""
     fit: list[tuple[Deployment, str]] = []
     elsewhere: list[Deployment] = []
+    nearly: list[str] = []  # for this computer, and yet not for this start
     for deployment in by_rank(site.deployments):
         if is_elsewhere(site, deployment, device, unknown):
             elsewhere.append(deployment)
             continue
-        why = refusal(site, deployment, device, unknown) or _ran(deployment, ran)
-        why, image = (why, "") if why else _image(site, deployment, request, points)
-        if why:
+        if why := refusal(site, deployment, device, unknown):
             reasons.append(f"{deployment.id}: {why}")
+            continue
+        why, image = _ran(deployment, ran), ""
+        if not why:
+            why, image = _image(site, deployment, request, points)
+        if why:
+            nearly.append(f"{deployment.id}: {why}")
         else:
             fit.append((deployment, image))
     if elsewhere:
         reasons.append(_elsewhere(elsewhere, name or unknown))
     if not fit:
-        reasons.append("no deployment is left for it" if site.deployments else "there are no deployments")
+        none = "no deployment is for it" if site.deployments else "there are no deployments"
+        reasons.append(f"no deployment is left for it: {', '.join(nearly)}" if nearly else none)
         return PxeDecision(
             "abort", tuple(reasons), device=name, known=known, unknown=unknown, last_offer=last
         )
+    reasons += nearly
     # Documented: a boot image of the computer's own architecture goes before a compatible one; among those
     # the deployment with the highest id counts.
     exact = [pair for pair in fit if _architecture(site, pair[1]) == architecture]

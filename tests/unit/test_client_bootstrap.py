@@ -136,6 +136,7 @@ def test_variables_left_empty_are_asked_for_and_their_values_never_told() -> Non
         ("Pin", True),
         ("Floor", False),
     ]
+    assert ["not shown" in page.prompt for page in site.shown] == [False, True, False]
     assert "hunter2" not in repr((site.told, site.log)) and "B 12" not in repr((site.told, site.log))
 
 

@@ -32,7 +32,7 @@ def pxe(story: Story, start: str, **more: Any) -> None:
 def refused() -> Story:
     story = Story()
     pxe(story, "1", action="ignore", deployment="", boot_image="", known=False, device="", reasons=REASONS)
-    story.say("lab", "not-started", reason="PXE: ignore: nothing is deployed to it")
+    story.say("lab", "not-started", reason=f"the site's PXE decision is ignore: {REASONS[-1]}")
     return story
 
 
@@ -103,9 +103,9 @@ def test_a_decision_that_was_not_expected_says_what_the_site_decided_and_why() -
     assert [cause.text for cause in verdict.causes] == [f"the site: {reason}" for reason in REASONS]
     assert (verdict.file, verdict.line) == ("SMSPXE.log", 3)
     (verdict,) = verdicts("result: success", found)
-    assert verdict.seen == "no sequence began: PXE: ignore: nothing is deployed to it"
-    assert [cause.text for cause in verdict.causes][1:3] == [
-        f"the site: {REASONS[1]}", "the site did not answer an unknown machine",
+    assert verdict.seen == f"no sequence began: the site's PXE decision is ignore: {REASONS[1]}"
+    assert [cause.text for cause in verdict.causes][1:] == [  # the reason is told once
+        f"the site: {REASONS[1]}", "the site did not answer an unknown machine", "no sequence began",
     ]  # fmt: skip
 
 

@@ -21,7 +21,7 @@ from lab.site.model import (
     SitePackage,
     SiteSequence,
 )  # fmt: skip
-from lab.site.pxe import CLIENT_SYSTEMS, PxeDecision, PxeRequest, decide, offer_key, starts
+from lab.site.pxe import CLIENT_SYSTEMS, PxeDecision, PxeRequest, decide, offer_key, refused, starts
 
 UUID, MAC = "aaaaaaaa-0000-4000-8000-000000000001", "52:54:00:00:00:01"
 OTHER, OTHER_MAC = "aaaaaaaa-0000-4000-8000-000000000002", "52:54:00:00:00:02"
@@ -95,6 +95,14 @@ def test_what_is_not_for_it_sends_it_to_its_next_boot_device_and_says_why(
     found = answer(UEFI, **changes)
     assert found.action == "abort" and found.known
     assert any(why in reason for reason in found.reasons), found.reasons
+
+
+def test_the_last_reason_tells_what_keeps_a_deployment_that_is_for_it() -> None:
+    devices = (Device("PC-1", MAC, UUID, last_pxe="LAB20001"),)
+    stranger = Deployment("LAB20009", "LAB00010", "Nobody")
+    found = answer(UEFI, devices=devices, deployments=(*SITE.deployments, stranger))
+    said = refused(found.action, found.reasons)
+    assert "LAB20001: it is required and was offered already" in said and "LAB20009" not in said
 
 
 @pytest.mark.rule("R40", shown="sim")
