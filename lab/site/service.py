@@ -16,6 +16,7 @@ request has "" as its method and path. End of file on standard input ends the se
 from __future__ import annotations
 
 import argparse
+import asyncio
 import gc
 import json
 import resource
@@ -24,7 +25,7 @@ import sqlite3
 import sys
 import tempfile
 import threading
-from collections.abc import Callable
+import time
 from contextlib import ExitStack, closing
 from dataclasses import replace
 from pathlib import Path
@@ -34,21 +35,53 @@ import uvicorn
 
 from lab.site.app import SiteApp
 from lab.site.config import SiteConfig, without_secrets
-from lab.site.connection import HEAD_LIMIT, protocol
+from lab.site.connection import protocol
 from lab.site.store import SqliteStore
 
 _BACKLOG = 1024
+#: Seconds in which lines gather.
+_GATHER = 0.005
 
 
-class LineLog:
-    """Writes JSON lines, each at once."""
+class Gathered:
+    """Text for a stream: written at once after a pause, else what has gathered every few milliseconds."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
+        self._texts: list[str] = []
+        self._last = 0.0
 
-    def __call__(self, line: dict[str, Any]) -> None:
-        self._stream.write(json.dumps(line) + "\n")
-        self._stream.flush()
+    def __call__(self, text: str) -> None:
+        self._texts.append(text)
+        if len(self._texts) > 1:
+            return
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:  # nothing runs yet, or nothing runs any more
+            self.flush()
+        else:
+            loop.call_later(max(0.0, self._last + _GATHER - time.monotonic()), self.flush)
+
+    def flush(self) -> None:
+        texts, self._texts = self._texts, []
+        if texts:
+            self._last = time.monotonic()
+            self._stream.write("".join(texts))
+            self._stream.flush()
+
+
+class LineLog(Gathered):
+    """Writes JSON lines. ``before``: a log that a line may be about is written first."""
+
+    before: Gathered | None = None
+
+    def flush(self) -> None:
+        if self.before is not None:
+            self.before.flush()
+        super().flush()
+
+    def line(self, line: dict[str, Any]) -> None:
+        self(json.dumps(line) + "\n")
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -60,8 +93,9 @@ def listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def serve(config: SiteConfig, log: Callable[[dict[str, Any]], None], lifeline: TextIO | None) -> None:
+def serve(config: SiteConfig, lines: LineLog, lifeline: TextIO | None) -> None:
     """Serve until the lifeline ends."""
+    log = lines.line
     _many_files()
     listener = listen(config.host, config.port)
     port = listener.getsockname()[1]
@@ -72,16 +106,15 @@ def serve(config: SiteConfig, log: Callable[[dict[str, Any]], None], lifeline: T
         store = stack.enter_context(
             closing(SqliteStore(Path(database), without_secrets(config.objects().to_json())))
         )
-        smspxe_log = (
-            stack.enter_context(Path(config.log).open("a", encoding="utf-8", newline=""))
-            if config.log
-            else None
-        )
+        smspxe = None
+        if config.log:
+            smspxe = Gathered(stack.enter_context(Path(config.log).open("a", encoding="utf-8", newline="")))
+            stack.callback(smspxe.flush)
+            lines.before = smspxe
         server = uvicorn.Server(
             uvicorn.Config(
-                SiteApp(replace(config, port=port), store, log, smspxe_log),
+                SiteApp(replace(config, port=port), store, log, smspxe),
                 http=protocol(log),
-                h11_max_incomplete_event_size=HEAD_LIMIT,
                 loop="asyncio",
                 lifespan="off",
                 proxy_headers=False,  # nobody says who else he is
@@ -102,7 +135,10 @@ def serve(config: SiteConfig, log: Callable[[dict[str, Any]], None], lifeline: T
             threading.Thread(target=watch, args=(lifeline,), name="lifeline", daemon=True).start()
         gc.freeze()  # what stays for good is not looked through again and again
         log({"ready": True, "port": port})
-        server.run(sockets=[listener])
+        try:
+            server.run(sockets=[listener])
+        finally:
+            lines.flush()
 
 
 def _many_files() -> None:
