@@ -149,10 +149,11 @@ def http_seen(line: str, machines: Mapping[str, str]) -> Seen | None:
     return Seen(machines.get(str(data.get("client", "")), ""), "http", kind, data)
 
 
-def site_seen(line: str, machines: Mapping[str, str]) -> Seen | None:
+def site_seen(line: str, machines: Mapping[str, str], addresses: Mapping[str, str]) -> Seen | None:
     """An observation from a line of the site service that tells a decision of the site's; None for another.
 
-    ``machines``: MAC -> machine name.
+    ``machines``: MAC -> machine name; ``addresses``: address -> machine name. Who fetches content tells no
+    MAC, so that of its address is filled in.
     """
     try:
         data: dict[str, Any] = json.loads(line)
@@ -161,4 +162,7 @@ def site_seen(line: str, machines: Mapping[str, str]) -> Seen | None:
     if not isinstance(data, dict) or "site" not in data:
         return None
     kind = str(data.pop("site"))
-    return Seen(machines.get(str(data.get("mac", "")).lower(), ""), "site", kind, data)
+    if not data.get("mac"):
+        fetches = addresses.get(str(data.get("client", "")))
+        data["mac"] = next((mac for mac, name in machines.items() if name == fetches), "")
+    return Seen(machines.get(str(data["mac"]).lower(), ""), "site", kind, data)

@@ -234,7 +234,7 @@ class World:
         def line(text: str) -> None:
             if text.startswith('{"ready"'):
                 self._ready["site service"].set()
-            elif (seen := site_seen(text, macs) or http_seen(text, names)) is not None:
+            elif (seen := site_seen(text, macs, names) or http_seen(text, names)) is not None:
                 self._inbox.put(seen)
 
         command = [sys.executable, "-m", "lab.site.service", "--config", str(config)]

@@ -255,10 +255,22 @@ def test_every_printable_character_has_its_key() -> None:
 
 def test_a_site_event_is_its_machines() -> None:
     line = json.dumps({"site": "pxe", "mac": MAC.upper(), "action": "abort"})
-    assert site_seen(line, {MAC: "PC-1"}) == Seen(
+    assert site_seen(line, {MAC: "PC-1"}, {}) == Seen(
         "PC-1", "site", "pxe", {"mac": MAC.upper(), "action": "abort"}
     )
-    assert site_seen('{"path": "/x"}', {}) is None and site_seen("no JSON", {}) is None
+    assert site_seen('{"path": "/x"}', {}, {}) is None and site_seen("no JSON", {}, {}) is None
+
+
+def test_who_is_kept_from_content_is_told_by_its_address() -> None:
+    refused = {"package": "LAB00001", "client": "10.77.0.11"}
+    seen = site_seen(
+        json.dumps({"site": "denied", "mac": "", **refused}),
+        {"52:54:00:00:00:07": "PC-2", MAC: "PC-1"},
+        {"10.77.0.10": "PC-2", "10.77.0.11": "PC-1"},
+    )
+    assert seen == Seen("PC-1", "site", "denied", {"mac": MAC, **refused})
+    (stranger,) = filter(None, [site_seen(json.dumps({"site": "denied", **refused}), {MAC: "PC-1"}, {})])
+    assert (stranger.machine, stranger.data["mac"]) == ("", "")
 
 
 class Native:
