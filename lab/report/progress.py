@@ -95,6 +95,12 @@ class MachineProgress:
             self.counts[how] = self.counts.get(how, 0) + 1
         elif event.source == "console" and not self.steps:
             self.last = " ".join(str(data.get("text") or data.get("line") or self.last).split())
+        elif event.source == "lab" and event.kind in ("not-started", "unfinished"):
+            said = "no sequence began" if event.kind == "not-started" else "the sequence comes to no end"
+            return f"{said}: {data.get('reason', '')}"
+        elif event.source == "agent" and event.kind == "wizard":
+            what = f"variable {data['name']}" if data.get("name") else "the task sequence to run"
+            return f"the wizard asks for {what}"
         elif event.kind == "lab-error":
             self.failed = True
             return f"the lab broke: {data.get('message', '')}"

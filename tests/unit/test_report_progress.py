@@ -62,6 +62,16 @@ def test_a_broken_lab_is_told() -> None:
     assert "the lab broke: no double answers [x]" in plain(story)
 
 
+def test_a_machine_that_waits_or_has_nothing_to_do_says_why() -> None:
+    story = starting()
+    story.say("agent", "wizard", page="choose", title="Select a task sequence to run", items=[])
+    story.say("agent", "wizard", page="variable", name="Role", secret=False)
+    story.say("lab", "not-started", reason="F12 was not pressed")
+    shown = " ".join(plain(story).split())
+    assert "asks for the task sequence to run" in shown and "asks for variable Role" in shown
+    assert "no sequence began: F12 was not pressed" in shown
+
+
 def test_the_live_display_draws_and_stops_on_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "xterm")  # a dumb terminal, as in CI, has no cursor to give back
     out = io.StringIO()
