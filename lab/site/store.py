@@ -130,6 +130,7 @@ class SqliteStore(MemoryStore):
         )
 
     def add_status(self, mac: str, start: str, messages: Sequence[Json]) -> list[Json]:
+        self._read(mac)  # a message that comes again may still wait for the disk
         new = super().add_status(mac, start, messages)
         wall = _now()
         for message in new:
