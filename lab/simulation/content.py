@@ -59,10 +59,11 @@ def _from(
     files.make_folder(folder)
     naa = bench.policy.get("naa")
     account = (str(naa["user"]), str(naa["password"])) if naa else None
-    for file in bench.site.contents[effect.package].files:
+    package = url.rpartition("/")[2]  # as the site writes it
+    for file in bench.site.files(package):
         target = f"{folder}\\" + file.name.replace("/", "\\")
         if effect.direct or not _is_there(files.get(target), file):
-            answer = bench.site.file(effect.package, file, point, account)
+            answer = bench.site.file(package, file, point, account)
             value["status"] = answer.status
             if answer.status != 200:
                 code = ACCESS_DENIED if answer.status == 401 else FILE_NOT_FOUND

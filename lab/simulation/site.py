@@ -188,6 +188,11 @@ class ModelSite:
         self._answer(f"/locations/{package}", 200, _SMALL)
         return answer
 
+    def files(self, package: str) -> tuple[SimFile, ...]:
+        """The files of a package, none where the lab has no content of it."""
+        content = self.contents.get(package)
+        return content.files if content is not None else ()
+
     def file(
         self, package: str, file: SimFile, distribution_point: str, credentials: tuple[str, str] | None
     ) -> ContentAnswer:

@@ -181,6 +181,38 @@ def test_nobody_presses_f12_and_a_required_deployment_does_not_ask(firmware: Any
     assert keys == ([] if native and firmware == "uefi" else ["ENTER" if native else "F12"])
 
 
+def test_a_bios_that_starts_natively_reads_what_the_site_decided() -> None:
+    machine = replace(spec("A"), firmware="bios", nics=(NicSpec(MACS["A"], native=True),))
+
+    def sent(runs: Runs) -> list[str]:
+        return [event.data["file"] for event in runs.timeline.events if event.source == "tftp"]
+
+    loader = ["pxelinux.0", "ldlinux.c32", "pxelinux.cfg/default"]
+    assert sent(Runs(replace(SITE, deployments=()), machines=(machine,))) == loader
+    assert sent(Runs(machines=(machine,), answers={"f12": False})) == loader
+    assert sent(Runs(machines=(machine,))) == [*loader, "labpe-x64.krn", "labpe-x64.img"]
+
+
+def test_a_kernel_that_refuses_the_processor_halts_the_machine() -> None:
+    boot = SitePackage("LAB00002", kind="boot-image", architecture="x86", distributed={"DP1": "there"})
+    machine = spec("A", architecture="i686", boot_order=("network", "network"))
+    runs = Runs(replace(SITE, packages=(boot,)), machines=(replace(machine, firmware="bios"),))
+    assert [event.kind for event in runs.timeline.events if event.source == "site"] == ["pxe"]
+
+
+@pytest.mark.parametrize("package", ["lab00004", "LAB00005"])
+def test_a_package_id_in_any_case_and_a_package_without_files(package: str) -> None:
+    empty = SitePackage("LAB00005", distributed={"DP1": "there"})
+    runs = Runs(replace(SITE, packages=(*SITE.packages, empty)), needs(package))
+    assert runs.run.result == "success"
+    asked = [
+        one["path"]
+        for one in runs.run.requests
+        if one["path"].startswith("/content/") and one["status"] == 200
+    ]
+    assert asked == (["/content/LAB00004/setup.exe"] if package == "lab00004" else [])
+
+
 @pytest.mark.rule("R13", shown="sim")
 def test_the_wizard_asks_for_the_sequence_and_for_what_was_left_empty() -> None:
     both = (*SITE.deployments, Deployment("LAB20001", "LAB00011", "All of them"))
