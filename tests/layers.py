@@ -40,7 +40,7 @@ HOMES: dict[str, frozenset[str]] = {
     "regipy": frozenset({"disk"}),
     "starlette": frozenset({"site"}),
     "uvicorn": frozenset({"site"}),
-    "h11": frozenset({"site"}),
+    "httptools": frozenset({"site"}),
     "paramiko": frozenset({"run"}),
     "cryptography": frozenset({"run"}),
     "testinfra": frozenset({"run"}),

@@ -9,18 +9,19 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
+import json
 import time
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable, MutableMapping, Sequence
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import Response
 
 from lab.site import smspxe
 from lab.site.config import SiteConfig
-from lab.site.connection import HEAD_LIMIT, SEND_FILE
-from lab.site.contentserver import STALL, Part, entity_tag, open_file, read_range, send_part, wrong_byte
+from lab.site.connection import HEAD_LIMIT, SEND_FILE, STALL
+from lab.site.contentserver import Part, entity_tag, open_file, read_range, send_part, wrong_byte
 from lab.site.counted import Counted
 from lab.site.managementpoint import ContentAnswer, ManagementPoint
 from lab.site.messages import BODY_LIMIT, BadBody, read_report
@@ -35,14 +36,22 @@ from lab.site.target import Parameters, Refusal, Target, read_parameters, read_t
 Json = dict[str, Any]
 Message = MutableMapping[str, Any]
 Log = Callable[[Json], None]
+Headers = Sequence[tuple[bytes, bytes]]
 
 #: Seconds in which a small body must have come.
 BODY_SECONDS = 15.0
 #: Seconds in which a computer's requests for a boot script belong to one start of it: a retry, no restart.
 SAME_START = 5.0
 
+JSON, TEXT = b"application/json", b"text/plain; charset=utf-8"
+_CLOSE = (b"connection", b"close")
 _METHODS = {"content": ("GET", "HEAD"), "boot": ("GET", "HEAD"), "share": ("GET", "HEAD", "PUT"),
             "status": ("POST",)}  # fmt: skip
+_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
+
+
+def encoded(value: Any) -> bytes:
+    return _encode(value).encode("utf-8")
 
 
 class Refused(Exception):
@@ -53,13 +62,44 @@ class Refused(Exception):
         self.status, self.reason, self.headers = status, reason, headers or {}
 
 
+class Asked:
+    """One request: what the connection has read of it. ``headers``: the last of those that come twice."""
+
+    def __init__(self, scope: Message, receive: Any, send: Any, log: Log) -> None:
+        self.scope, self._receive = scope, receive
+        self.method: str = scope["method"]
+        self.headers: dict[bytes, bytes] = dict(scope["headers"])
+        self.client: str = scope["client"][0] if scope["client"] else ""
+        self.counted = Counted(scope, self.headers, send, log)
+
+    def header(self, name: bytes, default: str = "") -> str:
+        """``name`` in lower case."""
+        value = self.headers.get(name)
+        return default if value is None else value.decode("latin-1")
+
+    async def receive(self) -> Message:
+        """The next part of the body; nobody is waited for without end."""
+        async with asyncio.timeout(STALL):
+            message: Message = await self._receive()
+            return message
+
+    async def answer(self, status: int, kind: bytes, body: bytes, headers: Headers = ()) -> None:
+        await self.counted.answer(status, kind, body, headers)
+
+    async def json(self, value: Any) -> None:
+        await self.counted.answer(200, JSON, encoded(value))
+
+    async def respond(self, response: Response) -> None:
+        await response(self.scope, self.receive, self.counted.send)
+
+
 class SiteApp:
-    """Answers for a site. ``log`` gets the lines of ``lab.site.service``; ``smspxe_log`` is SMSPXE.log."""
+    """Answers for a site. ``log`` gets the lines of ``lab.site.service``, ``smspxe`` SMSPXE.log's records."""
 
     def __init__(
-        self, config: SiteConfig, store: SqliteStore, log: Log, smspxe_log: TextIO | None = None
+        self, config: SiteConfig, store: SqliteStore, log: Log, smspxe: Callable[[str], None] | None = None
     ) -> None:
-        self._config, self._store, self._log, self._smspxe = config, store, log, smspxe_log
+        self._config, self._store, self._log, self._smspxe = config, store, log, smspxe
         self._told: list[Json] = []
         #: What was told while the database could not be written: due as soon as it is kept.
         self._untold: list[Json] = []
@@ -71,39 +111,29 @@ class SiteApp:
         )  # fmt: skip
         self._content = {package.casefold(): files for package, files in config.content.items()}
         self._starts: dict[PxeRequest, tuple[str, float]] = {}
+        self._fixed: dict[tuple[str, frozenset[str]], bytes] = {}
 
     async def __call__(self, scope: Message, receive: Any, send: Any) -> None:
         if scope["type"] != "http":
             return
-        counted = Counted(scope, send, self._log)
-
-        async def patient() -> Message:
-            async with asyncio.timeout(STALL):
-                message: Message = await receive()
-                return message
-
+        asked = Asked(scope, receive, send, self._log)
+        counted = asked.counted
         try:
             try:
-                await self._serve(Request(scope, patient), counted)
+                await self._serve(asked)
             except Refused as refused:
                 counted.reason = refused.reason
-                # A body that nobody reads would keep the connection busy.
-                headers = {
-                    **refused.headers,
-                    **({} if refused.status in (401, 404) else {"Connection": "close"}),
-                }
-                response = PlainTextResponse(refused.reason + "\n", refused.status, headers)
-                await response(scope, patient, counted.send)
+                headers = [(name.lower().encode(), value.encode()) for name, value in refused.headers.items()]
+                if refused.status not in (401, 404):  # a body that nobody reads would keep it busy
+                    headers.append(_CLOSE)
+                await asked.answer(refused.status, TEXT, f"{refused.reason}\n".encode(), headers)
         except (ClientDisconnect, ConnectionError):
             counted.reason = "the client went away"
         except TimeoutError:
             counted.reason = "the client stopped"
-            if not counted.status:
-                await PlainTextResponse("too slow\n", 408, {"Connection": "close"})(
-                    scope, patient, counted.send
-                )
-            else:
+            if counted.status:
                 raise ConnectionAbortedError("the client takes nothing any more") from None
+            await asked.answer(408, TEXT, b"too slow\n", (_CLOSE,))
         except Exception:
             counted.status = counted.status or 500
             counted.reason = "a bug of the service"
@@ -111,67 +141,63 @@ class SiteApp:
         finally:
             counted.end()
 
-    async def _serve(self, request: Request, counted: Counted) -> None:
-        if request.scope["http_version"] not in ("1.0", "1.1"):
+    async def _serve(self, asked: Asked) -> None:
+        scope, method = asked.scope, asked.method
+        if scope["http_version"] not in ("1.0", "1.1"):
             raise Refused(400, "another version of HTTP")
-        if sum(len(name) + len(value) for name, value in request.scope["headers"]) > HEAD_LIMIT:
-            raise Refused(431, f"headers of more than {HEAD_LIMIT} bytes")
-        target = read_target(request.scope.get("raw_path") or request.scope["path"].encode())
+        raw, query = scope["raw_path"], scope["query_string"]
+        if sum(len(name) + len(value) for name, value in scope["headers"]) + len(raw + query) > HEAD_LIMIT:
+            raise Refused(431, f"a head of more than {HEAD_LIMIT} bytes")
+        target = read_target(raw)
         if isinstance(target, Refusal):
             raise Refused(target.status, target.reason)
         methods = _METHODS.get(target.kind, ("GET",))
-        if request.method not in methods:
+        if method not in methods:
             raise Refused(405, f"only {', '.join(methods)}", {"Allow": ", ".join(methods)})
-        if request.method in ("GET", "HEAD") and _has_body(request):
+        if method in ("GET", "HEAD") and _has_body(asked):
             raise Refused(400, "a body where none belongs")
-        said = read_parameters(request.scope.get("query_string", b""))
+        said = read_parameters(query)
         if isinstance(said, Refusal):
             raise Refused(said.status, said.reason)
         if target.kind == "share" and (place := self._package_share(target.name.split("/"))) is not None:
-            if request.method == "PUT":
+            if method == "PUT":
                 raise Refused(405, "a package share is only read", {"Allow": "GET, HEAD"})
             target, said = place
-        if target.kind in ("content", "boot"):
-            await self._file(request, target, said, counted)
-            return
-        response = await self._answer(request, target, said)
-        await response(request.scope, request.receive, counted.send)
+        await self._answer(asked, target, said)
 
-    async def _answer(self, request: Request, target: Target, said: Parameters) -> Response:
+    async def _answer(self, asked: Asked, target: Target, said: Parameters) -> None:
         match target.kind:
             case "pxe" | "pxe-script":
-                return await self._pxe(request, target, said)
+                return await self._pxe(asked, target, said)
             case "assignments":
-                start = request.headers.get("x-start", "")
+                start = asked.header(b"x-start")
                 if start and not start_mark(start):
                     raise Refused(400, "no start")
-                return JSONResponse(
-                    await self._kept(request, self.point.assignments, target.name, said.uuid, start)
+                return await asked.json(
+                    await self._kept(asked, self.point.assignments, target.name, said.uuid, start)
                 )
             case "policy":
-                policy = await self._kept(
-                    request, self.point.policy, target.name, said.uuid, target.deployment
-                )
-                if policy is None:
-                    raise Refused(404, "no such deployment for this computer")
-                return JSONResponse(policy)
+                return await self._policy(asked, target, said)
             case "locations":
-                return JSONResponse(await self._kept(request, self.point.locate, said.mac, target.package))
+                return await asked.json(await self._kept(asked, self.point.locate, said.mac, target.package))
             case "status":
-                return await self._status(request)
+                return await self._status(asked)
+            case "content" | "boot":
+                return await self._file(asked, target, said)
             case "openapi":
-                return JSONResponse(description(self._site.code))
+                return await asked.json(description(self._site.code))
         if target.package:
-            return await self._listed(request, target, said)
+            return await self._listed(asked, target, said)
         if not self._config.shares:
             raise Refused(404, "the site has no file server")
-        return await Shares(self._config.shares).answer(request, target.name.split("/"))
+        request = Request(asked.scope, asked.receive)
+        await asked.respond(await Shares(self._config.shares).answer(request, target.name.split("/")))
 
-    async def _kept(self, request: Request, decide: Callable[..., Any], *arguments: Any) -> Any:
+    async def _kept(self, asked: Asked, decide: Callable[..., Any], *arguments: Any) -> Any:
         """What the management point says, once all it changed by that is on the disk."""
         self._told = []
         answer = decide(*arguments)
-        told = [{**line, "client": _client(request)} for line in self._told]
+        told = [{**line, "client": asked.client} for line in self._told]
         self._told = []
         try:
             await self._store.committed()
@@ -183,22 +209,33 @@ class SiteApp:
             self._log(line)
         return answer
 
-    async def _pxe(self, request: Request, target: Target, said: Parameters) -> Response:
+    async def _pxe(self, asked: Asked, target: Target, said: Parameters) -> None:
         if not said.mac or said.client_system < 0:
             raise Refused(400, "mac and client_system are needed")
-        asked = PxeRequest(said.mac, said.uuid, said.client_system, said.cpu)
-        start = said.start or self._start_of(asked)
-        decision: PxeDecision = await self._kept(request, self._decide, asked, start)
+        request = PxeRequest(said.mac, said.uuid, said.client_system, said.cpu)
+        start = said.start or self._start_of(request)
+        decision: PxeDecision = await self._kept(asked, self._decide, request, start)
         if target.kind == "pxe":
-            return JSONResponse(decision.to_json())
-        return PlainTextResponse(script(self._config.scripts, decision, said.client_system))
+            return await asked.json(decision.to_json())
+        text = script(self._config.scripts, decision, said.client_system)
+        await asked.answer(200, TEXT, text.encode())
 
-    def _decide(self, asked: PxeRequest, start: str) -> PxeDecision:
-        decision = self.point.pxe(asked, start)
+    def _decide(self, request: PxeRequest, start: str) -> PxeDecision:
+        decision = self.point.pxe(request, start)
         if self._told and self._smspxe is not None:  # a new one, no repeated answer
-            self._smspxe.write("".join(smspxe.lines(self._site, asked, decision, time.time())))
-            self._smspxe.flush()
+            self._smspxe("".join(smspxe.lines(self._site, request, decision, time.time())))
         return decision
+
+    async def _policy(self, asked: Asked, target: Target, said: Parameters) -> None:
+        parts = await self._kept(asked, self.point.policy_parts, target.name, said.uuid, target.deployment)
+        if parts is None:
+            raise Refused(404, "no such deployment for this computer")
+        sequence, base, own = parts
+        key = sequence, frozenset(own)
+        if key not in self._fixed:  # what is the same for every computer is large, and made once
+            rest = {name: value for name, value in base.items() if name not in own}
+            self._fixed[key] = encoded(rest)[:-1] + (b"," if rest else b"")
+        await asked.answer(200, JSON, self._fixed[key] + encoded(own)[1:])
 
     def _start_of(self, request: PxeRequest) -> str:
         """The start that a request belongs to which names none."""
@@ -209,21 +246,21 @@ class SiteApp:
             self._starts[request] = start, asked
         return start
 
-    async def _status(self, request: Request) -> Response:
+    async def _status(self, asked: Asked) -> None:
         try:
-            report = read_report(await _body(request))
+            report = read_report(await _body(asked))
         except BadBody as error:
             raise Refused(400, str(error)) from error
         messages = [message.model_dump() for message in report.messages]
-        accepted = await self._kept(request, self.point.status, report.mac, messages, report.start)
-        return JSONResponse({"accepted": accepted})
+        accepted = await self._kept(asked, self.point.status, report.mac, messages, report.start)
+        await asked.json({"accepted": accepted})
 
-    async def _file(self, request: Request, target: Target, said: Parameters, counted: Counted) -> None:
+    async def _file(self, asked: Asked, target: Target, said: Parameters) -> None:
         headers = {"Content-Type": "application/octet-stream", "Accept-Ranges": "bytes"}
         if target.kind == "boot":
             path, damaged = self._config.boot.get(target.name), False
         else:
-            damaged = (await self._allowed(request, target, said)).damaged
+            damaged = (await self._allowed(asked, target, said)).damaged
             path = self._content.get(target.package.casefold(), {}).get(target.name)
             if (package := self._site.package(target.package)) is not None:
                 headers["X-Package-Version"] = str(package.version)
@@ -234,14 +271,15 @@ class SiteApp:
         with file:
             size = found.st_size
             headers["ETag"] = entity_tag(found, damaged)
-            part, status = self._part(request, headers["ETag"], size)
+            part, status = self._part(asked, headers["ETag"], size)
             if status == 206:
                 headers["Content-Range"] = f"bytes {part.first}-{part.first + part.count - 1}/{size}"
             headers["Content-Length"] = str(part.count)
             await send_part(
-                file, part if request.method == "GET" else Part(0, 0),
+                file, part if asked.method == "GET" else Part(0, 0),
                 damaged_at=wrong_byte(size) if damaged else None, headers=headers, status=status,
-                send=counted.send, send_file=request.scope["extensions"][SEND_FILE], sent=counted.add,
+                send=asked.counted.send, send_file=asked.scope["extensions"][SEND_FILE],
+                sent=asked.counted.add,
             )  # fmt: skip
 
     def _package_share(self, names: list[str]) -> tuple[Target, Parameters] | None:
@@ -263,21 +301,21 @@ class SiteApp:
                 return Target("content", name, package.id), said
         return Target("share", wanted, package.id), said
 
-    async def _listed(self, request: Request, target: Target, said: Parameters) -> Response:
+    async def _listed(self, asked: Asked, target: Target, said: Parameters) -> None:
         """The files below a folder of a package share, for whoever may read them."""
         below = f"{target.name}/" if target.name else ""
         files = self._content.get(target.package.casefold(), {})
         names = [name for name in sorted(files) if name.casefold().startswith(below)]
         if not names:
             raise Refused(404, "not found")
-        await self._allowed(request, Target("content", names[0], target.package), said)
+        await self._allowed(asked, Target("content", names[0], target.package), said)
         listed = [{"name": name[len(below) :], "size": Path(files[name]).stat().st_size} for name in names]
-        return JSONResponse({"files": listed})
+        await asked.json({"files": listed})
 
-    async def _allowed(self, request: Request, target: Target, said: Parameters) -> ContentAnswer:
+    async def _allowed(self, asked: Asked, target: Target, said: Parameters) -> ContentAnswer:
         """The distribution point's answer for a file, if it gives it. Raises Refused."""
         answer: ContentAnswer = await self._kept(
-            request, self.point.content, target.package, target.name, said.dp, _credentials(request), said.mac
+            asked, self.point.content, target.package, target.name, said.dp, _credentials(asked), said.mac
         )
         if answer.status == 401:
             raise Refused(401, "no access", {"WWW-Authenticate": 'Basic realm="distribution point"'})
@@ -285,12 +323,11 @@ class SiteApp:
             raise Refused(404, "not found")
         return answer
 
-    def _part(self, request: Request, tag: str, size: int) -> tuple[Part, int]:
-        wanted = request.headers.get("range")
-        if wanted is None or request.headers.get("if-range", tag) != tag:
+    def _part(self, asked: Asked, tag: str, size: int) -> tuple[Part, int]:
+        if b"range" not in asked.headers or asked.header(b"if-range", tag) != tag:
             return Part(0, size), 200
         try:
-            part = read_range(wanted, size)
+            part = read_range(asked.header(b"range"), size)
         except ValueError as error:
             raise Refused(400, str(error)) from error
         if part is None:
@@ -298,17 +335,13 @@ class SiteApp:
         return part, 206
 
 
-def _has_body(request: Request) -> bool:
-    return "transfer-encoding" in request.headers or request.headers.get("content-length", "0") != "0"
+def _has_body(asked: Asked) -> bool:
+    return b"transfer-encoding" in asked.headers or asked.headers.get(b"content-length", b"0") != b"0"
 
 
-def _client(request: Request) -> str:
-    return request.client.host if request.client else ""
-
-
-def _credentials(request: Request) -> tuple[str, str] | None:
+def _credentials(asked: Asked) -> tuple[str, str] | None:
     """The account of a Basic Authorization; None without one. Raises Refused for one that cannot be read."""
-    scheme, _, rest = request.headers.get("authorization", "").partition(" ")
+    scheme, _, rest = asked.header(b"authorization").partition(" ")
     if scheme.lower() != "basic":
         return None
     try:
@@ -320,15 +353,15 @@ def _credentials(request: Request) -> tuple[str, str] | None:
     return user, password
 
 
-async def _body(request: Request) -> bytes:
+async def _body(asked: Asked) -> bytes:
     """A body of at most BODY_LIMIT bytes."""
-    length = request.headers.get("content-length", "0")
-    if len(length) > 9 or int(length) > BODY_LIMIT:  # h11 lets digits through only
+    length = asked.header(b"content-length", "0")
+    if len(length) > 9 or int(length) > BODY_LIMIT:  # the connection lets digits through only
         raise Refused(413, f"a body of at most {BODY_LIMIT} bytes")
     body = bytearray()
     try:
         async with asyncio.timeout(BODY_SECONDS):
-            async for chunk in request.stream():
+            async for chunk in Request(asked.scope, asked.receive).stream():
                 body += chunk
                 if len(body) > BODY_LIMIT:
                     raise Refused(413, f"a body of at most {BODY_LIMIT} bytes")

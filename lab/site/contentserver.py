@@ -10,12 +10,10 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
-from lab.site.connection import SendFile
+from lab.site.connection import STALL, SendFile
 
 #: Bytes that go out between two looks at how far the client is.
 PIECE = 16 << 20
-#: Seconds in which a client must have taken a piece.
-STALL = 120.0
 
 _RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")
 

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 from typing import Any
-
-from lab.site.contentserver import STALL
 
 Message = MutableMapping[str, Any]
 Send = Callable[[Message], Awaitable[None]]
@@ -16,13 +13,18 @@ _PROGRESS_EVERY = 1.0
 
 
 class Counted:
-    """Sits between application and connection, counts what goes out, and ends it when nobody takes it.
+    """Sits between application and connection and counts what goes out.
 
     ``reason``: why a request was refused, or broke; one word to a line of the output.
     """
 
-    def __init__(self, scope: Message, send: Send, log: Callable[[dict[str, Any]], None]) -> None:
-        headers = dict(scope.get("headers") or [])
+    def __init__(
+        self,
+        scope: Message,
+        headers: Mapping[bytes, bytes],
+        send: Send,
+        log: Callable[[dict[str, Any]], None],
+    ) -> None:
         self._send = send
         self._log = log
         self._start = self._told = time.monotonic()
@@ -31,14 +33,13 @@ class Counted:
         self.reason = ""
         self._total: int | None = None
         self._method = scope["method"]
-        self._path = (scope.get("raw_path") or scope["path"].encode()).decode("latin-1")
+        self._path = scope["raw_path"].decode("latin-1")
         self._client = scope["client"][0] if scope.get("client") else ""
-        self._query = scope.get("query_string", b"").decode("latin-1")[:1000]
+        self._query = scope["query_string"].decode("latin-1")[:1000]
         self._range = headers.get(b"range", b"").decode("latin-1")
 
     async def send(self, message: Message) -> None:
-        async with asyncio.timeout(STALL):
-            await self._send(message)
+        await self._send(message)
         if message["type"] == "http.response.start":
             self.status = message["status"]
             length = dict(message.get("headers") or []).get(b"content-length")
@@ -47,6 +48,16 @@ class Counted:
             self._bytes += len(message.get("body", b""))
             if message.get("more_body"):
                 self._progress()
+
+    async def answer(
+        self, status: int, kind: bytes, body: bytes, headers: Sequence[tuple[bytes, bytes]] = ()
+    ) -> None:
+        """A whole answer at once. ``kind``: its Content-Type."""
+        said = [(b"content-type", kind), (b"content-length", b"%d" % len(body)), *headers]
+        await self._send({"type": "http.response.start", "status": status, "headers": said})
+        self.status, self._total = status, len(body)
+        await self._send({"type": "http.response.body", "body": body})
+        self._bytes += len(body)
 
     def add(self, count: int) -> None:
         """Bytes of the body that did not come by ``send``."""

@@ -200,6 +200,13 @@ class ManagementPoint:
 
     def policy(self, mac: str, uuid: str, deployment: str) -> Json | None:
         """The policy of one deployment; None when it is not among the computer's assignments."""
+        parts = self.policy_parts(mac, uuid, deployment)
+        return None if parts is None else {**parts[1], **parts[2]}
+
+    def policy_parts(
+        self, mac: str, uuid: str, deployment: str
+    ) -> tuple[str, Mapping[str, Any], Json] | None:
+        """``policy`` as (sequence package, what it has for every computer, what goes over that)."""
         device, _ = site_policy.find_device(self.site, mac, uuid)
         offers, _ = self._offers(device, mac, uuid)
         found = next((one for one in offers if one.id.casefold() == deployment.casefold()), None)
@@ -221,8 +228,7 @@ class ManagementPoint:
                 "purpose": found.purpose,
             },
         )
-        return {
-            **base,
+        own_part = {
             **additions,
             "variables": {**base.get("variables", {}), **self._site_variables(found), **own.values},
             "secrets": [*base.get("secrets", ()), *own.secrets],
@@ -233,6 +239,7 @@ class ManagementPoint:
             "machine_name": device.name if device else "",
             "attempt": max(1, self._booted.get(mac.casefold(), 1)),
         }
+        return sequence.package, base, own_part
 
     def locate(self, mac: str, package: str) -> Json:
         """Where a package is: the answer of ``GET /locations/<package>``."""

@@ -16,6 +16,7 @@ request has "" as its method and path. End of file on standard input ends the se
 from __future__ import annotations
 
 import argparse
+import asyncio
 import gc
 import json
 import resource
@@ -24,7 +25,6 @@ import sqlite3
 import sys
 import tempfile
 import threading
-from collections.abc import Callable
 from contextlib import ExitStack, closing
 from dataclasses import replace
 from pathlib import Path
@@ -34,21 +34,39 @@ import uvicorn
 
 from lab.site.app import SiteApp
 from lab.site.config import SiteConfig, without_secrets
-from lab.site.connection import HEAD_LIMIT, protocol
+from lab.site.connection import protocol
 from lab.site.store import SqliteStore
 
 _BACKLOG = 1024
 
 
-class LineLog:
-    """Writes JSON lines, each at once."""
+class Gathered:
+    """Text for a stream, written once in each turn of the event loop; outside of one at once."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
+        self._texts: list[str] = []
 
-    def __call__(self, line: dict[str, Any]) -> None:
-        self._stream.write(json.dumps(line) + "\n")
-        self._stream.flush()
+    def __call__(self, text: str) -> None:
+        self._texts.append(text)
+        if len(self._texts) == 1:
+            try:
+                asyncio.get_running_loop().call_soon(self.flush)
+            except RuntimeError:  # nothing runs yet, or nothing runs any more
+                self.flush()
+
+    def flush(self) -> None:
+        texts, self._texts = self._texts, []
+        if texts:
+            self._stream.write("".join(texts))
+            self._stream.flush()
+
+
+class LineLog(Gathered):
+    """Writes JSON lines."""
+
+    def line(self, line: dict[str, Any]) -> None:
+        self(json.dumps(line) + "\n")
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -60,8 +78,9 @@ def listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def serve(config: SiteConfig, log: Callable[[dict[str, Any]], None], lifeline: TextIO | None) -> None:
+def serve(config: SiteConfig, lines: LineLog, lifeline: TextIO | None) -> None:
     """Serve until the lifeline ends."""
+    log = lines.line
     _many_files()
     listener = listen(config.host, config.port)
     port = listener.getsockname()[1]
@@ -72,16 +91,14 @@ def serve(config: SiteConfig, log: Callable[[dict[str, Any]], None], lifeline: T
         store = stack.enter_context(
             closing(SqliteStore(Path(database), without_secrets(config.objects().to_json())))
         )
-        smspxe_log = (
-            stack.enter_context(Path(config.log).open("a", encoding="utf-8", newline=""))
-            if config.log
-            else None
-        )
+        smspxe = None
+        if config.log:
+            smspxe = Gathered(stack.enter_context(Path(config.log).open("a", encoding="utf-8", newline="")))
+            stack.callback(smspxe.flush)
         server = uvicorn.Server(
             uvicorn.Config(
-                SiteApp(replace(config, port=port), store, log, smspxe_log),
+                SiteApp(replace(config, port=port), store, log, smspxe),
                 http=protocol(log),
-                h11_max_incomplete_event_size=HEAD_LIMIT,
                 loop="asyncio",
                 lifespan="off",
                 proxy_headers=False,  # nobody says who else he is
@@ -102,7 +119,10 @@ def serve(config: SiteConfig, log: Callable[[dict[str, Any]], None], lifeline: T
             threading.Thread(target=watch, args=(lifeline,), name="lifeline", daemon=True).start()
         gc.freeze()  # what stays for good is not looked through again and again
         log({"ready": True, "port": port})
-        server.run(sockets=[listener])
+        try:
+            server.run(sockets=[listener])
+        finally:
+            lines.flush()
 
 
 def _many_files() -> None:
