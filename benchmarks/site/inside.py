@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 from benchmarks.site import load
 from benchmarks.site.configuration import ACCOUNT, configuration, nginx_configuration
@@ -89,11 +90,12 @@ def main() -> None:
     try:
         for port in (_SERVICE, _NGINX):
             await_port(port)
-        found: dict[str, list[float]] = {"service": [], "nginx": []}
+        found: dict[str, Any] = {"service": [], "nginx": []}
         for _ in range(ROUNDS):  # in turn, so that a busy host is as busy for both
             found["service"].append(download(client, _SERVICE, "/content/LAB00001/big.wim"))
             found["nginx"].append(download(client, _NGINX, "/content/LAB00001/big.wim"))
-        found["clients"] = load.clients(client, inside.ADDRESS)
+        found["three"] = load.clients(inside.ADDRESS, service.pid, status=False)
+        found["four"] = load.clients(inside.ADDRESS, service.pid, status=True)
         print("RESULT " + json.dumps(found), flush=True)
     finally:
         for process in (nginx, service):
