@@ -25,6 +25,7 @@ import sqlite3
 import sys
 import tempfile
 import threading
+import time
 from contextlib import ExitStack, closing
 from dataclasses import replace
 from pathlib import Path
@@ -38,32 +39,46 @@ from lab.site.connection import protocol
 from lab.site.store import SqliteStore
 
 _BACKLOG = 1024
+#: Seconds in which lines gather.
+_GATHER = 0.005
 
 
 class Gathered:
-    """Text for a stream, written once in each turn of the event loop; outside of one at once."""
+    """Text for a stream: written at once after a pause, else what has gathered every few milliseconds."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
         self._texts: list[str] = []
+        self._last = 0.0
 
     def __call__(self, text: str) -> None:
         self._texts.append(text)
-        if len(self._texts) == 1:
-            try:
-                asyncio.get_running_loop().call_soon(self.flush)
-            except RuntimeError:  # nothing runs yet, or nothing runs any more
-                self.flush()
+        if len(self._texts) > 1:
+            return
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:  # nothing runs yet, or nothing runs any more
+            self.flush()
+        else:
+            loop.call_later(max(0.0, self._last + _GATHER - time.monotonic()), self.flush)
 
     def flush(self) -> None:
         texts, self._texts = self._texts, []
         if texts:
+            self._last = time.monotonic()
             self._stream.write("".join(texts))
             self._stream.flush()
 
 
 class LineLog(Gathered):
-    """Writes JSON lines."""
+    """Writes JSON lines. ``before``: a log that a line may be about is written first."""
+
+    before: Gathered | None = None
+
+    def flush(self) -> None:
+        if self.before is not None:
+            self.before.flush()
+        super().flush()
 
     def line(self, line: dict[str, Any]) -> None:
         self(json.dumps(line) + "\n")
@@ -95,6 +110,7 @@ def serve(config: SiteConfig, lines: LineLog, lifeline: TextIO | None) -> None:
         if config.log:
             smspxe = Gathered(stack.enter_context(Path(config.log).open("a", encoding="utf-8", newline="")))
             stack.callback(smspxe.flush)
+            lines.before = smspxe
         server = uvicorn.Server(
             uvicorn.Config(
                 SiteApp(replace(config, port=port), store, log, smspxe),

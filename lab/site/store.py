@@ -11,7 +11,9 @@ import asyncio
 import json
 import sqlite3
 import threading
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -36,7 +38,9 @@ CREATE TABLE IF NOT EXISTS statuses (
     message TEXT NOT NULL, wall TEXT NOT NULL, UNIQUE (mac, start, n));
 """
 
-_Row = tuple[str, tuple[Any, ...]]
+#: A statement, its values, and the device's or the computer's name under which the row will be asked for.
+_Row = tuple[str, tuple[Any, ...], str]
+_Future = asyncio.Future[None]
 
 
 class NotKept(Exception):
@@ -59,7 +63,10 @@ class SqliteStore(MemoryStore):
             self._database.close()
             raise
         self._pending: list[_Row] = []
-        self._waiting: list[tuple[asyncio.AbstractEventLoop, asyncio.Future[None]]] = []
+        self._waiting: list[_Future] = []
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._unkept: Counter[str] = Counter()
+        self._rests = False
         self._wake = threading.Condition()
         self._closing = False
         self._writer = threading.Thread(target=self._write, name="site store", daemon=True)
@@ -86,48 +93,77 @@ class SqliteStore(MemoryStore):
         for mac, start, message in run("SELECT mac, start, message FROM statuses ORDER BY number"):
             super().add_status(mac, start, [json.loads(message)])
 
+    def offered(self, key: str) -> tuple[str, ...]:
+        self._read(key)
+        return super().offered(key)
+
+    def offer_of_start(self, mac: str, start: str) -> Json | None:
+        self._read(mac)
+        return super().offer_of_start(mac, start)
+
+    def last_decision(self, mac: str) -> Json | None:
+        self._read(mac)
+        return super().last_decision(mac)
+
+    def statuses(self, mac: str) -> list[Json]:
+        self._read(mac)
+        return super().statuses(mac)
+
     def offer(self, key: str, deployment: str, start: str) -> None:
         super().offer(key, deployment, start)
         self._keep(
             "INSERT INTO offers (key, deployment, start, wall) VALUES (?, ?, ?, ?)",
             (key, deployment, start, _now()),
+            key,
         )
 
     def clear(self, key: str) -> None:
         super().clear(key)
-        self._keep("UPDATE offers SET cleared = 1 WHERE key = ?", (key,))
+        self._keep("UPDATE offers SET cleared = 1 WHERE key = ?", (key,), key)
 
     def decided(self, mac: str, start: str, decision: Json) -> None:
         super().decided(mac, start, decision)
         self._keep(
             "INSERT OR IGNORE INTO decisions (mac, start, decision, wall) VALUES (?, ?, ?, ?)",
             (mac, start, json.dumps(decision), _now()),
+            mac,
         )
 
     def add_status(self, mac: str, start: str, messages: Sequence[Json]) -> list[Json]:
+        self._read(mac)  # what is posted again may not be kept yet
         new = super().add_status(mac, start, messages)
         wall = _now()
         for message in new:
             self._keep(
                 "INSERT OR IGNORE INTO statuses (mac, start, n, message, wall) VALUES (?, ?, ?, ?, ?)",
                 (mac, start, message["n"], json.dumps(message), wall),
+                mac,
             )
         return new
 
-    def _keep(self, statement: str, values: tuple[Any, ...]) -> None:
-        with self._wake:
-            self._pending.append((statement, values))
+    def _read(self, name: str) -> None:
+        if name in self._unkept:
+            self._rests = True
 
-    async def committed(self) -> None:
-        """All that was handed in before is on the disk. Raises NotKept."""
-        loop = asyncio.get_running_loop()
+    def _keep(self, statement: str, values: tuple[Any, ...], name: str) -> None:
+        self._rests = True
+        self._unkept[name] += 1
         with self._wake:
-            if not self._pending and not self._waiting:
-                return
-            future: asyncio.Future[None] = loop.create_future()
-            self._waiting.append((loop, future))
+            self._pending.append((statement, values, name))
+
+    async def committed(self) -> bool:
+        """All that was handed in, or read, since the last call is on the disk; who did neither of anything
+        new does not wait, and gets False. Raises NotKept."""
+        rests, self._rests = self._rests, False
+        if not rests:
+            return False
+        with self._wake:
+            self._loop = asyncio.get_running_loop()
+            future: _Future = self._loop.create_future()
+            self._waiting.append(future)
             self._wake.notify()
         await future
+        return True
 
     def close(self) -> None:
         """Write what is left and close."""
@@ -150,15 +186,32 @@ class SqliteStore(MemoryStore):
                 if error is not None:
                     self._pending = rows + self._pending
                 del self._waiting[: len(waiting)]
-            for loop, future in waiting:
-                _settle(loop, future, error)
+            if waiting and self._loop is not None:
+                # RuntimeError: the loop has ended, nobody waits any more
+                with suppress(RuntimeError):
+                    self._loop.call_soon_threadsafe(self._settle, rows, waiting, error)
             if closing:
                 return
+
+    def _settle(self, rows: Sequence[_Row], waiting: Sequence[_Future], error: Exception | None) -> None:
+        """In the loop's thread: whoever waited for a commit goes on."""
+        if error is None:
+            self._unkept.subtract(name for _, _, name in rows)
+            for name in {name for _, _, name in rows}:
+                if not self._unkept[name]:
+                    del self._unkept[name]
+        for future in waiting:
+            if future.done():
+                continue
+            if error is None:
+                future.set_result(None)
+            else:
+                future.set_exception(NotKept(str(error)))
 
     def _commit(self, rows: Sequence[_Row]) -> Exception | None:
         try:
             self._database.execute("BEGIN IMMEDIATE")
-            for statement, values in rows:
+            for statement, values, _ in rows:
                 self._database.execute(statement, values)
             self._database.execute("COMMIT")
         except Exception as error:  # were this thread to end, everybody would wait for ever
@@ -166,22 +219,6 @@ class SqliteStore(MemoryStore):
                 self._database.execute("ROLLBACK")
             return error
         return None
-
-
-def _settle(loop: asyncio.AbstractEventLoop, future: asyncio.Future[None], error: Exception | None) -> None:
-    def settle() -> None:
-        if future.done():
-            return
-        if error is None:
-            future.set_result(None)
-        else:
-            future.set_exception(NotKept(str(error)))
-
-    call: Callable[[], None] = settle
-    try:
-        loop.call_soon_threadsafe(call)
-    except RuntimeError:  # the loop has ended: nobody waits any more
-        return
 
 
 def _now() -> str:
