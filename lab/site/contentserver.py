@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import re
 import stat
@@ -10,9 +9,9 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
-from lab.site.connection import STALL, SendFile
+from lab.site.connection import SendFile
 
-#: Bytes that go out between two looks at how far the client is.
+#: Bytes that go out between two looks at how far the client is; it must take them within ``STALL``.
 PIECE = 16 << 20
 
 _RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")
@@ -88,8 +87,7 @@ async def send_part(
         stop = min(end, offset + PIECE)
         if damaged_at is not None and offset < damaged_at < stop:
             stop = damaged_at
-        async with asyncio.timeout(STALL):
-            await send_file(file, offset, stop - offset)
+        await send_file(file, offset, stop - offset)
         sent(stop - offset)
         offset = stop
     await send({"type": "http.response.body", "body": b"", "more_body": False})
