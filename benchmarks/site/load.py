@@ -1,10 +1,11 @@
-"""Clients that start at a steady rate, whatever the service does. One client: its PXE decision, its assignments,
-its policy; with ``status``, a status message as the fourth request. Each request has a connection of its own, as a
-card and an agent make them.
+"""Clients that start at a steady rate, whatever the service does.
 
-An open loop: a client that is due begins although others wait, and its time counts from the moment it was due, so
-that a slow service, or a late generator, shows in the times. One process, epoll, plain sockets: it must need
-less of the host than what it measures.
+One client: its PXE decision, its assignments, its policy; with ``status``, a status message as the fourth
+request. Each request has a connection of its own, as a card and an agent make them.
+
+An open loop: a client that is due begins although others wait, and its time counts from the moment it was
+due, so that a slow service, or a late generator, shows in the times. One process, epoll, plain sockets: it
+must need less of the host than what it measures.
 """
 
 from __future__ import annotations
