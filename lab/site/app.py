@@ -200,12 +200,14 @@ class SiteApp:
         told = [{**line, "client": asked.client} for line in self._told]
         self._told = []
         try:
-            await self._store.committed()
+            committed = await self._store.committed()
         except NotKept as error:  # it goes with the next commit, and who asks again gets the same answer
             self._untold += told
             raise Refused(503, f"the site's database cannot be written: {error}") from error
-        late, self._untold = self._untold, []
-        for line in (*late, *told):
+        if committed:  # what could not be kept before is kept now, too
+            late, self._untold = self._untold, []
+            told = [*late, *told]
+        for line in told:
             self._log(line)
         return answer
 

@@ -130,7 +130,7 @@ class SqliteStore(MemoryStore):
         )
 
     def add_status(self, mac: str, start: str, messages: Sequence[Json]) -> list[Json]:
-        self._read(mac)  # a message that comes again may still wait for the disk
+        self._read(mac)  # what is posted again may not be kept yet
         new = super().add_status(mac, start, messages)
         wall = _now()
         for message in new:
@@ -151,18 +151,19 @@ class SqliteStore(MemoryStore):
         with self._wake:
             self._pending.append((statement, values, name))
 
-    async def committed(self) -> None:
+    async def committed(self) -> bool:
         """All that was handed in, or read, since the last call is on the disk; who did neither of anything
-        new does not wait. Raises NotKept."""
+        new does not wait, and gets False. Raises NotKept."""
         rests, self._rests = self._rests, False
         if not rests:
-            return
+            return False
         with self._wake:
             self._loop = asyncio.get_running_loop()
             future: _Future = self._loop.create_future()
             self._waiting.append(future)
             self._wake.notify()
         await future
+        return True
 
     def close(self) -> None:
         """Write what is left and close."""
