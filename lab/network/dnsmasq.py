@@ -7,8 +7,8 @@ machine that is to start natively, whatever its card says of itself: SeaBIOS has
 QEMU's cards have iPXE, which then does no more than any PXE ROM.
 
 A native machine cannot ask the site itself: its TFTP folder is its own (``folder_name``), empty at first, and
-laid by the site's decision when it asks for an address. Its offer comes ``HOLD`` seconds late, so that what
-was decided is there before the machine can ask for it.
+laid by the site's decision when its firmware asks for an address. That offer comes ``HOLD`` seconds late, so
+that what was decided is there before the machine can ask for it.
 """
 
 from __future__ import annotations
@@ -95,7 +95,9 @@ def configuration(hosts: Sequence[Host], *, tftp_root: Path, lease_file: Path) -
         f"dhcp-boot=tag:arch-0,tag:!script,{PXELINUX_FILES[0]},,{ADDRESS}",
         # PXELINUX would try eleven names of its own first.
         f"dhcp-option-force=tag:arch-0,tag:!script,209,{PXELINUX_CONFIGURATION}",
-        f"dhcp-reply-delay=tag:native,{HOLD}",
+        "dhcp-vendorclass=set:firmware,PXEClient",
+        # Firmware's only: meanwhile dnsmasq answers nobody, and a system asks again each second.
+        f"dhcp-reply-delay=tag:native,tag:firmware,{HOLD}",
         # A UEFI firmware that PXE gave nothing tries HTTP boot, unanswered for a minute; nothing is there.
         "dhcp-vendorclass=set:http-boot,HTTPClient",
         "dhcp-option-force=tag:http-boot,60,HTTPClient",
