@@ -190,8 +190,10 @@ class ModelSite:
 
     def files(self, package: str) -> tuple[SimFile, ...]:
         """The files of a package, none where the lab has no content of it."""
-        content = self.contents.get(package)
-        return content.files if content is not None else ()
+        try:
+            return self.contents[package].files  # contents that are assumed are made when they are asked for
+        except KeyError:
+            return ()
 
     def file(
         self, package: str, file: SimFile, distribution_point: str, credentials: tuple[str, str] | None
