@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from lab.judge.content_seen import folded
-from lab.judge.evidence import DecisionSeen, Evidence, StepSeen
+from lab.judge.evidence import Evidence
+from lab.judge.seen import DecisionSeen, StepSeen
 from lab.judge.verdict import Cause
 from lab.sequence.codes import cause as usual_cause
 from lab.sequence.codes import describe

@@ -12,8 +12,9 @@ from typing import Any
 
 from lab.disk.state import FinalState
 from lab.errors import InputError, LabError, LabFault, Problem
-from lab.judge.evidence import Evidence, RecordSeen, evidence
+from lab.judge.evidence import Evidence, evidence
 from lab.judge.judging import judge
+from lab.judge.seen import RecordSeen
 from lab.judge.verdict import Cause, Outcome, Verdict, outcome
 from lab.scenario.loader import LoadedScenario
 from lab.timeline import Event

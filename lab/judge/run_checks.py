@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from lab.judge.causes import chain, engine_failure, failing_step, lost, told_decision, turned_away
-from lab.judge.evidence import Evidence, RecordSeen, StepSeen
+from lab.judge.evidence import Evidence
+from lab.judge.seen import RecordSeen, StepSeen
 from lab.judge.verdict import Cause, Status, Verdict
 from lab.scenario.expect import LogExpectation, RequestExpectation, ValueExpectation
 from lab.scenario.expectations import (

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 
 from lab.judge.causes import decided, told_decision
-from lab.judge.evidence import DecisionSeen, Evidence
+from lab.judge.evidence import Evidence
 from lab.judge.run_checks import MAX_REFERENCES, PXE_LOG, counted, how_often, many, plural, unfinished
+from lab.judge.seen import DecisionSeen
 from lab.judge.verdict import Cause, Status, Verdict
 from lab.scenario.expect import PxeExpectation
 from lab.scenario.expectations import PxeCountExpected, PxeExpected, StatusExpected

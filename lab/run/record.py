@@ -12,9 +12,9 @@ from pathlib import Path
 
 from lab.disk.state import FinalState
 from lab.errors import InputError, LabError, LabFault
-from lab.judge.evidence import RecordSeen
 from lab.judge.record import RunRecord, build_record, update_latest, write_record
 from lab.judge.run_checks import PXE_LOG
+from lab.judge.seen import RecordSeen
 from lab.logs.files import read_logs
 from lab.logs.records import Record
 from lab.run.hidden import hide, secret_values

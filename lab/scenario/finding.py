@@ -64,7 +64,9 @@ def find_sequence(written: Scalar | None, path: Path, problems: list[Problem]) -
 
 def _sequence_folders(path: Path) -> list[Path]:
     own = Path(lab.__file__).resolve().parents[1] / "scenarios"
-    return [path.parent, *(folder / "sequences" for folder in (*_above(path), own))]
+    # What stands beside the scenarios is theirs, also for a site in their folder sites/: before our samples.
+    beside = [path.parent, *([path.resolve().parent.parent] if path.resolve().parent.name == "sites" else [])]
+    return [*beside, *(folder / "sequences" for folder in (*_above(path), own))]
 
 
 def sequence_file(name: str, path: Path) -> Path | None:

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from lab.judge.evidence import Evidence, RecordSeen, evidence
+from lab.judge.evidence import Evidence, evidence
 from lab.judge.judging import judge
+from lab.judge.seen import RecordSeen
 from lab.judge.verdict import Verdict
 from lab.scenario.expectations import expectations
 from lab.scenario.schema import Scenario
