@@ -21,7 +21,7 @@ from lab.run.offer import offer
 from lab.run.plan import MachinePlan, RunPlan
 from lab.run.siteplan import child_ids, policy_bases, site_objects
 from lab.run.software import complete
-from lab.scenario.loader import LoadedScenario, check_steps
+from lab.scenario.loader import LoadedScenario, check_decisions, check_steps
 from lab.scenario.machines import LoadedMachine
 from lab.scenario.schema import machine_spec
 from lab.scenario.sitefile import SequenceEntry
@@ -69,7 +69,9 @@ def read_checked_sequences(loaded: LoadedScenario) -> dict[str, TaskSequence]:
         problems += check_steps(loaded, *found.values())
     if problems:
         raise InputError(sorted(set(problems)) if len(loaded.sequences) > 1 else problems)
-    site_objects(loaded, found)  # whether the site can be what the scenario makes of it
+    # Whether the site can be what the scenario makes of it, too.
+    if wrong := check_decisions(loaded, site_objects(loaded, found)):
+        raise InputError(wrong)
     return found
 
 

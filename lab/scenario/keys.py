@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, PlainValidator, WithJsonSchema
+from pydantic import Field, PlainValidator, WithJsonSchema, field_validator
 
 from lab.scenario.expect import Expect
 from lab.scenario.fields import Flag, Guid, Mac, VariableName, VariableValue
@@ -46,6 +46,16 @@ class Wizard(Model):
     """the sequence: its deployment, its name, or its number in the list"""
     variables: dict[VariableName, VariableValue] = Field(default_factory=dict)
     """the values of variables that the site leaves empty"""
+
+    @field_validator("variables")
+    @classmethod
+    def _typed_with_a_us_keyboard(cls, value: dict[str, str]) -> dict[str, str]:
+        for name, text in value.items():
+            if not (text.isascii() and (text.isprintable() or not text)):
+                raise BadValue(
+                    f"the value of {quoted(name)} cannot be typed", "a US keyboard has printable ASCII only"
+                )
+        return value
 
 
 class Content(Model):

@@ -13,7 +13,7 @@ from functools import cached_property
 from pathlib import Path
 
 from lab.errors import InputError, Problem, UsageError
-from lab.scenario.expectations import Expectation, FailedStepExpected, StepExpected
+from lab.scenario.expectations import Expectation, FailedStepExpected, PxeExpected, StepExpected
 from lab.scenario.finding import find_sequence, find_site
 from lab.scenario.keys import BUILT_IN_CONTENT, DEFAULT_CONTENT
 from lab.scenario.machines import LoadedMachine, find_templates, load_machines, shape_problems, text_at
@@ -22,6 +22,7 @@ from lab.scenario.schema import Scenario, Template
 from lab.scenario.sitefile import LoadedSite, SequenceEntry, read_site, site_of_nodes
 from lab.sequence.model import TaskSequence
 from lab.site.exports import ExportFile, read_file
+from lab.site.model import SiteObjects
 from lab.yamlio import Document, Mapping, Node, as_document, did_you_mean, load_nodes, quoted
 
 #: Folders below a folder of scenarios that hold something else.
@@ -263,4 +264,26 @@ def check_steps(loaded: LoadedScenario, *sequences: TaskSequence) -> list[Proble
             message = f"{whose} no step {quoted(item.step)}"
             problem = item.place.problem(message, did_you_mean(item.step, names))
             problems += [] if problem in problems else [problem]
+    return problems
+
+
+def check_decisions(loaded: LoadedScenario, site: SiteObjects) -> list[Problem]:
+    """Expectations on deployments, boot images and records that the site does not have: a whole run would
+    only tell so."""
+    known = {
+        "deployment": [one.id for one in site.deployments],
+        "boot image": [one.id for one in site.packages if one.kind == "boot-image"],
+        "device": [one.name for one in site.devices],
+    }
+    problems: list[Problem] = []
+    for item in loaded.expectations:
+        if not isinstance(item, PxeExpected):
+            continue
+        asked = (item.want.deployment, item.want.boot_image, item.want.device)
+        for (what, names), name in zip(known.items(), asked, strict=True):
+            if name and name.casefold() not in {one.casefold() for one in names}:
+                problem = item.place.problem(
+                    f"the site has no {what} {quoted(name)}", did_you_mean(name, names)
+                )
+                problems += [] if problem in problems else [problem]
     return problems

@@ -11,7 +11,7 @@ from lab.errors import InputError
 from lab.run.hidden import secret_values
 from lab.run.prepare import read_checked_sequences
 from lab.run.siteplan import policy_bases, site_objects
-from lab.scenario.finding import find_site
+from lab.scenario.finding import find_sequence, find_site
 from lab.scenario.implied import account
 from lab.scenario.loader import LoadedScenario, load_scenarios
 from lab.site.model import SiteObjects
@@ -198,3 +198,27 @@ def test_a_site_may_have_the_name_of_its_scenario(tmp_path: Path) -> None:
         file.write_text("")
     written = Scalar(Place("office.yaml", 1, 7), "office")
     assert find_site(written, scenario, []) == site
+
+
+def test_what_the_site_does_not_have_is_not_expected_of_its_decision(tmp_path: Path) -> None:
+    text = (
+        "site: site.yaml\nmachines: {NEW: {machine: uefi-x64}}\nexpect:\n"
+        "  pxe: {deployment: LAB20009, boot_image: LAB00003, device: KNOW}\n"
+    )
+    assert problems(tmp_path, text) == [
+        "a.yaml:5:3: the site has no boot image 'LAB00003'; did you mean 'LAB00002'?",
+        "a.yaml:5:3: the site has no deployment 'LAB20009'; did you mean 'LAB20001'?",
+        "a.yaml:5:3: the site has no device 'KNOW'; did you mean 'KNOWN'?",
+    ]
+
+
+def test_what_no_key_types_is_no_answer_to_the_wizard(tmp_path: Path) -> None:
+    found = problems(tmp_path, ONE + "wizard: {variables: {Room: Büro}}\n")
+    assert "the value of 'Room' cannot be typed" in found[0] and found[0].startswith("a.yaml:5:")
+
+
+def test_a_sequence_beside_the_scenarios_is_the_sites_own_before_our_samples(tmp_path: Path) -> None:
+    (tmp_path / "bare-metal.xml").write_text(SEQUENCE)
+    (tmp_path / "sites").mkdir()
+    found = find_sequence(Scalar(Place("x", 1, 1), "bare-metal.xml"), tmp_path / "sites" / "own.yaml", [])
+    assert found == tmp_path / "bare-metal.xml"
