@@ -207,7 +207,7 @@ def test_what_the_site_does_not_have_is_not_expected_of_its_decision(tmp_path: P
     )
     assert problems(tmp_path, text) == [
         "a.yaml:5:3: the site has no boot image 'LAB00003'; did you mean 'LAB00002'?",
-        "a.yaml:5:3: the site has no deployment 'LAB20009'; did you mean 'LAB20001'?",
+        "a.yaml:5:3: the site has no deployment 'LAB20009'; did you mean 'LAB20002'?",
         "a.yaml:5:3: the site has no device 'KNOW'; did you mean 'KNOWN'?",
     ]
 
