@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from lab.clock import SystemClock, wait_until
 from lab.site.store import NotKept, SqliteStore
 from tests.contract.site_process import MAC, ONCE, SECRET, Service
 
@@ -119,7 +120,12 @@ def test_a_card_that_was_refused_for_the_databases_sake_is_not_told_that_it_had_
     assert service.get(asked)[0] == 503 and time.monotonic() - begin > 4
     blocker.execute("ROLLBACK")
     blocker.close()
-    time.sleep(0.5)
+    wait_until(
+        lambda: time.monotonic() - begin > 5.2,
+        waited_for="a start's seconds to pass since it was asked for first",
+        seconds=6.0,
+        clock=SystemClock(),
+    )
     assert b"chain u" in service.get(asked)[1]
     service.close()
 
