@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
 from collections.abc import Callable, Iterator
@@ -12,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from lab.clock import SystemClock, VirtualClock
+from lab.clock import SystemClock, VirtualClock, wait_until
 from lab.errors import LabFault, PhaseTimeout
 from lab.hypervisor.memory import MemoryGuest, MemoryHypervisor
 from lab.hypervisor.protocol import DiskSpec, MachineSpec, NicSpec
@@ -52,11 +53,21 @@ class Lab:
         line = {"n": self.sent, "boot": boot, "up": 1.0, "kind": kind, "data": data}
         self.guest.channel(PORT).send(json.dumps(line).encode() + b"\n")
 
-    def follow(self, stop: threading.Event | None = None, time_limit: float = 5.0) -> None:
+    def follow(self, stop: threading.Event | None = None, time_limit: float = 30.0) -> None:
         follow(
             [self.session], timeline=self.timeline, inbox=self.inbox, clock=SystemClock(),
             stop=stop or threading.Event(), time_limit=time_limit,
         )  # fmt: skip
+
+    def power_off_when(self, ready: Callable[[], object], waited_for: str) -> None:
+        """The guest powers off, on its own thread, once ``ready``: how busy the host is decides nothing."""
+
+        def wait() -> None:
+            with contextlib.suppress(PhaseTimeout):  # off all the same: the test then says what is missing
+                wait_until(ready, waited_for=waited_for, seconds=20.0, clock=SystemClock(), every=0.01)
+            self.guest.power_off()
+
+        threading.Thread(target=wait, name="guest").start()
 
     def take_in(self) -> None:
         while not self.inbox.empty():
@@ -102,7 +113,7 @@ def test_a_run_to_its_end_leaves_everything_that_can_be_known(make: Callable[...
         lab.agent("record", **RECORD)
         lab.agent("sequence-finished", result="failed", code=5)
         lab.agent("bye")
-        threading.Timer(0.05, guest.power_off).start()
+        lab.power_off_when(lambda: lab.events("screen", "screenshot"), "a screenshot")
 
     lab.follow()
     assert [e.data["text"] for e in lab.events("console", "line")] == ["BdsDxe: starting"]
@@ -189,7 +200,7 @@ def test_an_announced_reset_is_expected_once(make: Callable[..., Lab]) -> None:
 
 
 def test_a_machine_that_goes_off_too_early_is_the_labs_trouble(make: Callable[..., Lab]) -> None:
-    lab = make(lambda guest: threading.Timer(0.05, guest.power_off).start())
+    lab = make(MemoryGuest.power_off)
     with pytest.raises(LabFault, match="went off before its sequence ended, in phase firmware"):
         lab.follow()
     assert lab.own("final-state.json").exists(), "collected all the same"
@@ -225,7 +236,7 @@ def test_a_machine_without_a_deployment_may_power_off(make: Callable[..., Lab]) 
         lab.guest = guest
         lab.agent("no-deployment", reason="it has run already")
         lab.agent("bye")
-        threading.Timer(0.05, guest.power_off).start()
+        lab.power_off_when(lambda: lab.events("agent", "bye"), "the agent's bye")
 
     lab.follow()
     assert lab.events("lab", "not-started")[0].data == {"reason": "it has run already"}
