@@ -121,7 +121,7 @@ class EmbeddedHypervisor:
         with suppress(PhaseTimeout):
             # libvirt tells of an end a moment after it; listeners shall hear of every one.
             wait_until(
-                lambda: not self._up, waited_for="the last lifecycle events", seconds=2.0, clock=self._clock
+                lambda: not self._up, waited_for="the last lifecycle events", seconds=15.0, clock=self._clock
             )
         try:
             self._connection.keep_capabilities()

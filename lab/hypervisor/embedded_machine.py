@@ -24,9 +24,9 @@ from lab.hypervisor.protocol import BlockReader, Channel, MachineSpec, PowerStat
 from lab.hypervisor.qcow import QcowReader
 
 #: Seconds to connect a channel of a machine that libvirt says has started.
-CONNECT_LIMIT = 10.0
+CONNECT_LIMIT = 60.0
 #: Seconds for the last bytes of a channel after its machine ended.
-DRAIN_LIMIT = 5.0
+DRAIN_LIMIT = 15.0
 #: Milliseconds a key is held down.
 KEY_HOLD = 50
 

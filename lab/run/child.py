@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 
 from lab.errors import LabFault
 
-_GRACE = 3.0
+_GRACE = 8.0
 
 
 class Child:

@@ -9,6 +9,10 @@ from lab.errors import LabError
 from lab.hypervisor.protocol import Channel
 from lab.run.phases import Seen
 
+#: Seconds of silence at which to look whether the machine is off; and after which, when it is, nothing is on
+#: its way any more, though the channel has not ended.
+_LOOK, _SILENCE = 0.2, 2.0
+
 
 class Listener:
     """Puts what comes into the inbox: ``channel-bytes``, and ``channel-end`` with a reason at the end."""
@@ -30,10 +34,11 @@ class Listener:
         reason = ""
         try:
             while True:
-                data = self._channel.receive(0.2)
+                off = self._off.is_set()
+                data = self._channel.receive(_SILENCE if off else _LOOK)
                 if data:
                     self._inbox.put(Seen(self._machine, "agent", "channel-bytes", {"bytes": data}))
-                elif self._off.is_set():
+                elif off:
                     break
         except LabError as error:  # its other end is gone: with the machine, or worth an event if that stays
             reason = str(error)

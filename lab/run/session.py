@@ -30,8 +30,9 @@ from lab.timeline import Event, Timeline
 
 #: Seconds after which console output without a line end is taken as a line (a prompt).
 _PROMPT_AFTER = 1.0
-#: Seconds that what the agent wrote last may take to arrive after the machine is off.
-_DRAIN = 2.0
+#: Seconds that what the agent wrote last may take to arrive after the machine is off: waited only while the
+#: channel has not ended, so that a busy host loses nothing of it.
+_DRAIN = 20.0
 #: Seconds, before the host's factor, in which SeaBIOS resets a machine again for one restart (seen: 0.9).
 _BIOS_RESETS = 2.0
 #: Observations that say nothing about the machine getting on.

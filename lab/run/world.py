@@ -40,7 +40,7 @@ from lab.timeline import Timeline
 Serve = Callable[[list[MachineSession]], Server]
 
 _HTTP_PORT = 80
-_READY = 20.0
+_READY = 120.0
 #: How much a busy host may stretch the limits; beyond, a stall would be told too late.
 _BUSIEST = 4.0
 

@@ -125,7 +125,7 @@ def test_a_killed_qemu_is_a_crash(subject: Subject) -> None:
     os.kill(qemu_process(machine), signal.SIGKILL)
     wait_for(lambda: machine.state() is PowerState.OFF, "the crash", machine)
     with pytest.raises(ChannelClosed):
-        channel.receive(10.0)
+        channel.receive(60.0)
     wait_for(lambda: len(subject.words(machine)) == 2, "lifecycle events", machine)
     assert subject.words(machine) == ["started", "crashed"]
     disk = machine.disk(0)

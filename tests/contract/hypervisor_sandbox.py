@@ -42,7 +42,7 @@ class InnerRun:
     output: str
 
 
-def run_inside(module: Path, work: Path, arguments: Sequence[str] = (), *, seconds: float = 240) -> InnerRun:
+def run_inside(module: Path, work: Path, arguments: Sequence[str] = (), *, seconds: float = 1200) -> InnerRun:
     """Run ``pytest module arguments`` inside; ``work`` holds its files. Kills it after ``seconds``."""
     work.mkdir(parents=True, exist_ok=True)
     report = work / "report.xml"

@@ -99,6 +99,10 @@ def configuration(folder: Path) -> dict[str, Any]:
     }
 
 
+#: Seconds for what comes at once: only a broken service lets anybody wait so long.
+LIMIT = 120.0
+
+
 class Service:
     """``python -m lab.site.service`` on a free port of the loopback, its lines in a queue."""
 
@@ -121,9 +125,10 @@ class Service:
     def _read(self) -> None:
         assert self.process.stdout
         for line in self.process.stdout:
-            self.lines.put(json.loads(line))
+            if "progress" not in (told := json.loads(line)):  # only a slow host has something to say there
+                self.lines.put(told)
 
-    def line(self, seconds: float = 10.0) -> dict[str, Any]:
+    def line(self, seconds: float = LIMIT) -> dict[str, Any]:
         try:
             return self.lines.get(timeout=seconds)
         except Empty:
@@ -138,7 +143,7 @@ class Service:
     def get(
         self, path: str, method: str = "GET", body: bytes | None = None, **headers: str
     ) -> tuple[int, bytes, dict[str, str]]:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=LIMIT)
         try:
             connection.putrequest(method, path)  # as it is: no client tidies it up
             if body is not None:
@@ -158,7 +163,7 @@ class Service:
 
     def raw(self, request: bytes) -> bytes:
         """What comes back for bytes, until the service closes."""
-        with socket.create_connection(("127.0.0.1", self.port), timeout=10) as connection:
+        with socket.create_connection(("127.0.0.1", self.port), timeout=LIMIT) as connection:
             connection.sendall(request)
             received = b""
             try:
@@ -178,14 +183,14 @@ class Service:
         assert self.process.stdin
         self.process.stdin.close()
         try:
-            return self.process.wait(10)
+            return self.process.wait(LIMIT)
         finally:
             self.process.kill()
             self.process.wait()
             self._done()
 
     def _done(self) -> None:
-        self._reader.join(10)
+        self._reader.join(LIMIT)
         for stream in (self.process.stdin, self.process.stdout, self.errors):
             if stream is not None and not stream.closed:
                 stream.close()

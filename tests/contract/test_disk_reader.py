@@ -92,7 +92,7 @@ def run(*command: str | Path, text: str | None = None) -> None:
         text=True,
         capture_output=True,
         env={**os.environ, "PATH": PATH, "MTOOLS_SKIP_CHECK": "1"},
-        timeout=60,
+        timeout=600,
     )
 
 

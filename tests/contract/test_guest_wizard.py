@@ -18,6 +18,9 @@ from lab.errors import LabFault
 from lab.guest.screen import Screen
 from lab.guest.wizard import Wizard
 
+#: Seconds for what comes at once: only a broken test waits so long.
+LIMIT = 60.0
+
 
 class Terminal:
     """Somebody in front of a screen: ``type`` answers the page that comes next."""
@@ -33,16 +36,21 @@ class Terminal:
             self.told.append(data)
             threading.Thread(target=os.write, args=(self.master, typed)).start()
 
-        if before:
+        if before:  # the kernel brings it to the terminal in its own time
             os.write(self.master, before)
+            assert select.select([self.slave], [], [], LIMIT)[0]
         with open(self.path, "w", encoding="ascii") as screen:
             return Wizard(Screen(screen, "osdlab"), SystemClock(), tell, self.path).ask(page)
 
     def shown(self) -> str:
+        """All that came to the screen since the last call."""
+        end = b"<end of what was shown>"
+        os.write(self.slave, end)
         text = b""
-        while select.select([self.master], [], [], 0.3)[0]:
+        while end not in text:
+            assert select.select([self.master], [], [], LIMIT)[0], text
             text += os.read(self.master, 65536)
-        return text.decode()
+        return text.partition(end)[0].decode()
 
 
 @pytest.fixture

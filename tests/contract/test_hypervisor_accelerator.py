@@ -9,17 +9,15 @@ from pathlib import Path
 import pytest
 
 from lab.clock import SystemClock
-from lab.hypervisor.accelerator import FIRST_REPORT, probe, rate
+from lab.hypervisor import accelerator
+from lab.hypervisor.accelerator import probe, rate
 from lab.hypervisor.errors import HypervisorError
 
 QEMU = "qemu-system-x86_64"
 
 
-def test_the_probe_measures_within_its_time_and_then_remembers(tmp_path: Path) -> None:
-    clock = SystemClock()
-    begin = clock.now()
+def test_the_probe_measures_and_then_remembers(tmp_path: Path) -> None:
     found = probe(tmp_path, "this-boot")
-    assert clock.now() - begin < 15
     assert found.measured["tcg"] > 1e6
     assert found.factor >= 1
     if os.access("/dev/kvm", os.R_OK | os.W_OK):
@@ -28,23 +26,26 @@ def test_the_probe_measures_within_its_time_and_then_remembers(tmp_path: Path) -
         assert ("faster than TCG" if faster else "KVM unusable here") in found.reason
     else:
         assert (found.choice, found.measured["kvm"]) == ("tcg", 0)
-    begin = clock.now()
-    assert probe(tmp_path, "this-boot") == found
-    assert clock.now() - begin < 1
+
+    def measured_again(name: str) -> float:
+        raise AssertionError(f"{name} is measured a second time")
+
+    assert probe(tmp_path, "this-boot", measure=measured_again) == found
 
 
 def test_an_accelerator_qemu_does_not_have_has_no_rate() -> None:
     assert rate("no-such-accelerator", qemu=QEMU, clock=SystemClock()) == 0.0
 
 
-def test_a_guest_that_never_reports_is_given_up(tmp_path: Path) -> None:
+def test_a_guest_that_never_reports_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(accelerator, "FIRST_REPORT", 1.0)
     silent = tmp_path / "silent-qemu"
-    silent.write_text("#!/bin/sh\nexec sleep 600\n")
+    silent.write_text("#!/bin/sh\nexec sleep 3600\n")
     silent.chmod(silent.stat().st_mode | stat.S_IXUSR)
     clock = SystemClock()
     begin = clock.now()
     assert rate("tcg", qemu=str(silent), clock=clock) == 0.0
-    assert FIRST_REPORT <= clock.now() - begin < FIRST_REPORT + 5
+    assert 1.0 <= clock.now() - begin < 300.0
 
 
 def test_a_missing_qemu_is_named(tmp_path: Path) -> None:

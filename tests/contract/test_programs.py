@@ -17,10 +17,15 @@ ROOT = Path(__file__).parents[2]
 
 
 def test_a_program_that_never_ends_is_ended_with_what_it_started(tmp_path: Path) -> None:
-    script = f"echo starting >&2; sleep 300 & echo $! > {tmp_path / 'pid'}; wait"
-    with pytest.raises(PhaseTimeout, match=r"waited 1 s for testing: sh to end; last seen: starting"):
-        run(["sh", "-c", script], what="testing", seconds=1)
-    grandchild = Path("/proc") / (tmp_path / "pid").read_text().strip() / "stat"
+    pid = tmp_path / "pid"
+    script = f"echo starting >&2; sleep 3600 & echo $! > {pid}; wait"
+    for seconds in (1, 10, 100):  # a busy host may not come to the start of it in the first
+        with pytest.raises(PhaseTimeout) as caught:
+            run(["sh", "-c", script], what="testing", seconds=seconds)
+        if pid.exists() and pid.read_text():
+            break
+    assert f"waited {seconds} s for testing: sh to end; last seen: starting" in str(caught.value)
+    grandchild = Path("/proc") / pid.read_text().strip() / "stat"
 
     def gone() -> bool:
         try:
@@ -28,11 +33,11 @@ def test_a_program_that_never_ends_is_ended_with_what_it_started(tmp_path: Path)
         except OSError:
             return True
 
-    wait_until(gone, waited_for="its child to be gone", seconds=10, clock=SystemClock())
+    wait_until(gone, waited_for="its child to be gone", seconds=120, clock=SystemClock())
 
 
 def test_a_program_gets_its_input_and_gives_its_output() -> None:
-    assert run(["sh", "-c", "cat; echo unheard >&2"], what="testing", text_in="abc\n", seconds=20) == "abc\n"
+    assert run(["sh", "-c", "cat; echo unheard >&2"], what="testing", text_in="abc\n", seconds=120) == "abc\n"
 
 
 @pytest.mark.parametrize("blocks", [4, 24])
@@ -47,7 +52,7 @@ def test_a_disk_that_fills_up_during_a_run_is_an_error_that_names_it(tmp_path: P
     done = subprocess.run(
         ["unshare", "--map-root-user", "--mount", "sh", "-c", script], cwd=ROOT,
         env={**os.environ, "PYTHONPATH": str(ROOT), "OSDLAB_REPORTS": str(reports)},
-        capture_output=True, text=True, timeout=120, check=False,
+        capture_output=True, text=True, timeout=900, check=False,
     )  # fmt: skip
     assert done.returncode == 4, done.stdout + done.stderr
     assert "the disk is full" in done.stderr and str(reports) in done.stderr

@@ -58,7 +58,7 @@ def test_a_scenario_runs_once_and_not_once_per_worker(tmp_path: Path, how: tuple
             **os.environ, "PYTHONPATH": str(ROOT), "OSDLAB_PROJECT": str(ROOT),
             "OSDLAB_REPORTS": str(tmp_path / "reports"), "OSDLAB_CACHE": str(tmp_path / "cache"),
         },
-        capture_output=True, text=True, timeout=120, check=False,
+        capture_output=True, text=True, timeout=900, check=False,
     )  # fmt: skip
     assert "25 passed" in done.stdout, done.stdout + done.stderr
     runs = sorted(path.name[16:] for path in (tmp_path / "reports").iterdir() if not path.is_symlink())

@@ -63,7 +63,7 @@ def test_what_pytest_wrote_becomes_a_page(reports: Path, tmp_path: Path) -> None
         [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--fidelity=sim", "-q",
          f"--alluredir={tmp_path / 'results'}", "scenarios/error-handling.yaml"],
         cwd=ROOT, env={**os.environ, "OSDLAB_REPORTS": str(tmp_path / "runs")},
-        capture_output=True, text=True, timeout=300, check=False,
+        capture_output=True, text=True, timeout=900, check=False,
     )  # fmt: skip
     assert ran.returncode == 0, ran.stdout
     done = osdlab(reports, "report", tmp_path / "results", "--output", tmp_path / "html")
@@ -73,7 +73,7 @@ def test_what_pytest_wrote_becomes_a_page(reports: Path, tmp_path: Path) -> None
 
 def test_without_node_nothing_is_skipped_in_silence(reports: Path, tmp_path: Path) -> None:
     done = subprocess.run(
-        [OSDLAB, "report"], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False,
+        [OSDLAB, "report"], cwd=ROOT, capture_output=True, text=True, timeout=900, check=False,
         env={**os.environ, "OSDLAB_REPORTS": str(reports), "PATH": str(tmp_path)},
     )  # fmt: skip
     assert done.returncode == 4

@@ -24,7 +24,7 @@ def test_a_helpers_end_is_told_with_its_last_words() -> None:
     lines: list[str] = []
     ends: Ends = Queue()
     started = child("print('one'); print('two'); raise SystemExit(3)", lines.append, ends)
-    assert ends.get(timeout=20.0) == (3, "one\ntwo")
+    assert ends.get(timeout=120.0) == (3, "one\ntwo")
     assert lines == ["one", "two"]
     started.stop()
 
@@ -34,8 +34,8 @@ def test_a_helper_whose_words_cannot_be_taken_in_does_not_go_on_unheard() -> Non
         raise OSError(28, "No space left on device")
 
     ends: Ends = Queue()
-    started = child("import time; print('one', flush=True); time.sleep(60)", full, ends)
-    code, tail = ends.get(timeout=20.0)
+    started = child("import time; print('one', flush=True); time.sleep(3600)", full, ends)
+    code, tail = ends.get(timeout=120.0)
     assert code == -9
     assert tail.startswith("one\nthe lab could not take in what it said: OSError")
     started.stop()

@@ -96,7 +96,7 @@ class Front:
         return {"front": self.process.pid, "unshare": unshare, "init": init, "lab": by_parent[init]}
 
 
-def gone(front: Front, seconds: float = 10.0) -> None:
+def gone(front: Front, seconds: float = 120.0) -> None:
     front_exit = front.process.wait(seconds)
     assert front_exit is not None
     wait_until(

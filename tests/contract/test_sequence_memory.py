@@ -29,7 +29,7 @@ def test_the_most_nodes_of_the_shortest_kind_fit_in_memory(kind: str) -> None:
         capture_output=True,
         text=True,
         check=True,
-        timeout=300,
+        timeout=1200,
     )
     size, used = map(int, done.stdout.split())
     assert used < 80 * size + 32 * 2**20

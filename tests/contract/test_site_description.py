@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from schemathesis.generation import GenerationMode
 
 from lab.site.openapi import description
-from tests.contract.site_process import Service
+from tests.contract.site_process import LIMIT, Service
 
 CALLS = [
     (method, path)
@@ -43,6 +43,6 @@ def test_it_does_what_it_says(service: Service, method: str, path: str, mode: Ge
         suppress_health_check=list(HealthCheck),
     )  # fmt: skip
     def holds(case: schemathesis.Case) -> None:
-        case.call_and_validate(timeout=10)
+        case.call_and_validate(timeout=LIMIT)
 
     holds()

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.contract.site_process import ACCOUNT, MAC, SECRET, Service, basic
+from lab.site.connection import HEAD_SECONDS
+from tests.contract.site_process import ACCOUNT, LIMIT, MAC, SECRET, Service, basic
 
 KNOWN = f"/policy/{MAC}"
 BIG_FILE = "/content/LAB00001/big.wim"
@@ -217,7 +218,7 @@ def test_it_is_refused_and_told(service: Service, name: str) -> None:
 
 
 def test_half_open_and_slow_clients_keep_nobody_waiting(service: Service) -> None:
-    idle = [socket.create_connection(("127.0.0.1", service.port), timeout=30) for _ in range(200)]
+    idle = [socket.create_connection(("127.0.0.1", service.port), timeout=LIMIT) for _ in range(200)]
     try:
         for number, one in enumerate(idle):
             if number % 3 == 1:
@@ -230,10 +231,8 @@ def test_half_open_and_slow_clients_keep_nobody_waiting(service: Service) -> Non
             begin = time.monotonic()
             assert service.get(KNOWN)[0] == 200
             times.append(time.monotonic() - begin)
-        assert sorted(times)[10] < 1.0
-        begin = time.monotonic()
+        assert sorted(times)[10] < HEAD_SECONDS / 2  # whoever waits for one of them waits for all of that
         assert idle[1].recv(1000) == b""  # the service ended it: it never became a request
-        assert time.monotonic() - begin < 25
     finally:
         for one in idle:
             one.close()

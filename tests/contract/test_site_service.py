@@ -7,14 +7,17 @@ import json
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
 import pytest
 
+from lab.site.app import SAME_START
 from tests.contract.site_process import (
     BIG,
+    LIMIT,
     MAC,
     ONCE,
     SECRET,
@@ -85,14 +88,17 @@ def test_the_card_gets_the_script_of_the_decision(service: Service, query: str, 
 
 
 def test_a_retry_of_the_card_is_the_same_start(service: Service) -> None:
-    query = "mac=52:54:00:11:22:77&client_system=7"
-    starts = []
-    for _ in range(2):
-        service.get(f"/pxe/ipxe?{query}")
-        line = service.line()
-        starts.append(line.get("start"))
-        if "site" in line:
-            service.request_line()
+    for number in range(10):
+        query = f"mac=52:54:00:11:22:7{number}&client_system=7"
+        starts, begin = [], time.monotonic()
+        for _ in range(2):
+            service.get(f"/pxe/ipxe?{query}")
+            line = service.line()
+            starts.append(line.get("start"))
+            if "site" in line:
+                service.request_line()
+        if time.monotonic() - begin < SAME_START:  # later than that it is no retry
+            break
     assert starts[0] and starts[1] is None  # nothing was decided a second time
 
 
@@ -223,7 +229,7 @@ def test_rubbish_does_not_stop_it(service: Service) -> None:
 
 
 def test_a_client_that_goes_away_is_told_with_what_it_got(service: Service) -> None:
-    with socket.create_connection(("127.0.0.1", service.port), timeout=10) as connection:
+    with socket.create_connection(("127.0.0.1", service.port), timeout=LIMIT) as connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         connection.sendall(
             f"GET /content/LAB00001/big.wim HTTP/1.1\r\nHost: x\r\nAuthorization: {basic()}\r\n\r\n".encode()
@@ -248,7 +254,7 @@ def test_a_port_that_is_taken_is_said(tmp_path: Path) -> None:
         (tmp_path / "site.json").write_text(json.dumps(config))
         done = subprocess.run(
             [sys.executable, "-m", "lab.site.service", "--config", str(tmp_path / "site.json")],
-            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=30,
+            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=LIMIT,
         )  # fmt: skip
     assert done.returncode != 0
     assert "Address already in use" in done.stderr

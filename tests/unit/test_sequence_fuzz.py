@@ -33,7 +33,7 @@ PARTS = [
 ]  # fmt: skip
 
 
-@settings(max_examples=int(os.environ.get("OSDLAB_FUZZ", "150")), deadline=2000,
+@settings(max_examples=int(os.environ.get("OSDLAB_FUZZ", "150")),
           suppress_health_check=list(HealthCheck))  # fmt: skip
 @given(st.data())
 def test_mutated_exports_are_read_or_bad_input(data: st.DataObject) -> None:

