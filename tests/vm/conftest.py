@@ -33,7 +33,7 @@ def osdlab_run(reports: Path, *arguments: str | Path) -> Done:
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=900,
+        timeout=3600,
         check=False,
     )
     return Done(done.returncode, done.stdout, done.stderr, (reports / "latest").resolve())

@@ -72,7 +72,7 @@ def test_bios_by_pxelinux_and_the_finished_machine_stays_up(tmp_path: Path) -> N
         wait_until(
             lambda: machine.poll() is not None or re.search("the system stays up|powering off", said()),
             waited_for="the deployed system to say what it does",
-            seconds=300,
+            seconds=900,
             clock=SystemClock(),
             every=0.2,
             last_seen=lambda: said()[-500:],
