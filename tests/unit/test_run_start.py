@@ -148,7 +148,7 @@ def test_a_live_machine_that_did_not_start_waits_for_whoever_commands_it(make: M
     lab.session.check()
     assert not lab.session.over and len(lab.reasons("not-started")) == 1
     lab.see("hypervisor", "stopped")  # somebody in the machine, or its firmware, switched it off
-    lab.clock.pause(10.0)
+    lab.clock.pause(30.0)
     lab.session.check()
     assert lab.session.over and not lab.session.on
 
