@@ -176,12 +176,16 @@ collections:
   By address: {rules: [{mac: '52:54:00:00:00:*'}]}
   By GUID: {rules: [{uuid: 'AAAAAAAA-*'}]}
   Both: {rules: [{name: 'PC-*', mac: '*:02'}, {name: lt-*}]}
-  Strangers: {members: [X64 unknown computer], include: [All Systems], exclude: [Both]}
+  Strangers: {members: [X64 unknown computer], include: [By GUID], exclude: [Both]}
+  Left over: {include: [All Systems], exclude: [Both, x64]}
+  x64: {members: [x64 Unknown Computer]}
 """
     members = {one.name: one.members for one in site(text, folder).objects.collections}
     assert members == {
         "By address": ("PC-1", "PC-2"), "By GUID": ("PC-1",), "Both": ("PC-2", "LT-1"),
         "Strangers": ("PC-1", "x64 Unknown Computer"),
+        "Left over": ("PC-1", "x86 Unknown Computer", "arm64 Unknown Computer"),
+        "x64": ("x64 Unknown Computer",),
     }  # fmt: skip
 
 

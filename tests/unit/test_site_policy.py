@@ -75,7 +75,7 @@ def test_a_variable_left_empty_is_asked_for_and_is_not_set() -> None:
 @pytest.mark.rule("R12", shown="sim")
 def test_an_unknown_computer_has_what_its_collections_say() -> None:
     found = variables(SITE, None)
-    assert found.values == {"Place": "dock"} and found.unset == ("Owner",)
+    assert found.values == {"Place": "dock", "Everywhere": "1"} and found.unset == ("Owner",)
     arm = Collection("Arm", ("arm64 Unknown Computer",), variables={"Cpu": "arm"}, priority=3)
     site = replace(SITE, collections=(*SITE.collections, arm))
     assert variables(site, None, "arm64 Unknown Computer").values["Cpu"] == "arm"
@@ -106,7 +106,7 @@ def test_assignments_are_what_pe_sees_the_highest_id_first() -> None:
     )
     site = replace(SITE, deployments=made)
     assert [one.id for one in assignments(site, PC1)] == ["LAB20003", "LAB20002", "LAB20001"]
-    assert [one.id for one in assignments(site, None)] == ["LAB20008"], "PE looks at no deadline"
+    assert [one.id for one in assignments(site, None)] == ["LAB20008", "LAB20002"], "PE looks at no deadline"
 
 
 @pytest.mark.rule("R60", shown="sim")
