@@ -18,6 +18,7 @@ from lab.site.model import (
     Deployment,
     Device,
     DistributionPoint,
+    Settings,
     SiteObjects,
     SitePackage,
     SiteSequence,
@@ -91,6 +92,16 @@ def test_only_what_is_required_counts_as_offered_and_an_unknown_computer_is_its_
     assert point.pxe(PxeRequest(STRANGE_MAC, STRANGER, 7), "2").mandatory
     docked = PxeRequest("52:54:00:00:00:98", STRANGER, 7)
     assert store.offered(key) == ("LAB20002",) and point.pxe(docked, "3").action == "abort"
+
+
+def test_computers_that_share_a_guid_are_each_offered_a_required_deployment() -> None:
+    required = (replace(SITE.deployments[1], purpose="required"),)
+    site = replace(SITE, deployments=required, settings=Settings(shared_uuids=(STRANGER.upper(),)))
+    point, other = Point(site), "52:54:00:00:00:98"
+    for mac in (STRANGE_MAC, other):
+        assert point.pxe(PxeRequest(mac, STRANGER, 7), "1").mandatory
+        assert "assignments" in point.assignments(mac, STRANGER, "1")
+    assert point.pxe(PxeRequest(other, STRANGER, 7), "2").action == "abort", "but once each"
 
 
 def test_no_other_required_deployment_runs_than_the_one_that_pxe_started_the_computer_for() -> None:

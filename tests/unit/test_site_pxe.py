@@ -213,7 +213,7 @@ def test_identifiers_that_many_computers_have() -> None:
 
 
 def test_a_required_deployment_is_offered_once_and_an_available_one_each_time() -> None:
-    key = offer_key(SITE.devices[0], MAC, UUID)
+    key = offer_key(SITE, SITE.devices[0], MAC, UUID)
     assert decide(SITE, UEFI, {key: ("LAB20001",)}).action == "abort"
     assert decide(SITE, UEFI, {"PC-2": ("LAB20001",)}).action == "boot"
     changed = replace(SITE, deployments=office(purpose="available"))
@@ -223,7 +223,7 @@ def test_a_required_deployment_is_offered_once_and_an_available_one_each_time() 
     assert (second.deployment, second.mandatory) == ("LAB20000", False)
     unknown = replace(SITE, deployments=office(collection=ALL_UNKNOWN))
     assert decide(unknown, STRANGER).mandatory
-    ran = {offer_key(None, STRANGER.mac, STRANGER.uuid): ("LAB20001",)}
+    ran = {offer_key(SITE, None, STRANGER.mac, STRANGER.uuid): ("LAB20001",)}
     assert decide(unknown, STRANGER, ran).action == "abort"
 
 
