@@ -218,7 +218,7 @@ class ManagementPoint:
         own = site_policy.variables(self.site, device, self._unknown(device, mac))
         additions = self._machines.get(mac.casefold(), {}).get("policy", {})
         account = self.site.account
-        secrets = [*base.get("secrets", ()), *own.secrets]
+        secrets = list(own.secrets)
         self._tell(
             "policy",
             {

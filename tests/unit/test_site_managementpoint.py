@@ -193,6 +193,15 @@ def test_an_unknown_computer_is_in_policy_what_it_was_at_its_pxe_request() -> No
     assert policy is not None and policy["variables"]["Cpu"] == "arm"
 
 
+def test_an_attempt_is_a_start_that_the_site_let_boot() -> None:
+    point = Point()
+    told = []
+    for start, system in enumerate((11, 7, 7)):  # no boot image is for arm64
+        point.pxe(PxeRequest(STRANGE_MAC, STRANGER, system), str(start))
+        told.append(point.policy(STRANGE_MAC, STRANGER, "LAB20002")["attempt"])  # type: ignore[index]
+    assert told == [1, 1, 2]
+
+
 def test_nothing_to_run_says_so() -> None:
     point = Point(replace(SITE, deployments=()))
     assert "PC-1" in point.assignments(MAC, UUID, "1")["no_deployment"]

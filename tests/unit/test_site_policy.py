@@ -62,6 +62,13 @@ def test_a_password_is_secret_by_its_name() -> None:
     assert variables(unset, unset.devices[0]).secrets == ("AdminPassword",)  # not shown while it is typed
 
 
+def test_what_is_secret_in_one_place_is_so_wherever_else_it_is_set() -> None:
+    office = replace(SITE.collections[0], secrets=("floor",))
+    upper = Collection("Upper", ("PC-1",), variables={"Floor": "9"}, priority=3)
+    found = variables(replace(SITE, collections=(office, upper)), replace(PC1, secrets=()))
+    assert found.values["Floor"] == "9" and found.secrets == ("Floor",)
+
+
 @pytest.mark.rule("R13", shown="sim")
 def test_a_variable_left_empty_is_asked_for_and_is_not_set() -> None:
     emptied = replace(PC1, variables={"place": "", "Floor": "3"}, secrets=())

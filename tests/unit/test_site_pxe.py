@@ -151,6 +151,9 @@ def test_what_the_distribution_points_are_set_to() -> None:
     assert found.action == "abort", "the one that would answer has no boot image"
     both = (image("LAB00002", distributed={"DP1": "there", "DP2": "there"}),)
     assert answer(STRANGER, deployments=unknown, distribution_points=second, packages=both).action == "boot"
+    lost = (image("LAB00002", distributed={"DP1": "missing", "DP2": "there"}),)
+    points = (DistributionPoint("DP1"), DistributionPoint("DP2"))
+    assert answer(UEFI, distribution_points=points, packages=lost).action == "boot", "one of them has it"
 
 
 def test_an_exact_architecture_goes_before_a_higher_deployment_id() -> None:
@@ -221,6 +224,7 @@ def test_a_required_deployment_is_offered_once_and_an_available_one_each_time() 
     later = replace(SITE, deployments=(*SITE.deployments, Deployment("LAB20000", "LAB00010", "Office")))
     second = decide(later, UEFI, {key: ("LAB20001",)})
     assert (second.deployment, second.mandatory) == ("LAB20000", False)
+    assert decide(SITE, UEFI, {key: ("LAB20003", "LAB20001")}).last_offer == "LAB20001"
     unknown = replace(SITE, deployments=office(collection=ALL_UNKNOWN))
     assert decide(unknown, STRANGER).mandatory
     ran = {offer_key(SITE, None, STRANGER.mac, STRANGER.uuid): ("LAB20001",)}
