@@ -97,8 +97,8 @@ def refused(action: str, reasons: Sequence[str]) -> str:
 
 
 def offer_key(site: SiteObjects, device: Device | None, mac: str, uuid: str) -> str:
-    """By what a computer's offers are remembered: its record's name; without a record, its SMBIOS GUID, or its
-    address where it has none, or one that many computers have."""
+    """By what a computer's offers are remembered: its record's name; without a record, its SMBIOS GUID, or
+    its address where it has none, or one that many computers have."""
     if device is not None:
         return device.name
     own = uuid if uuid and not listed(site.settings.shared_uuids, uuid) else mac

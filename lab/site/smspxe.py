@@ -69,8 +69,8 @@ def _lookup(site: SiteObjects, request: PxeRequest, decision: PxeDecision, who: 
 
 
 def _identity(site: SiteObjects, request: PxeRequest, decision: PxeDecision, key: int) -> str:
-    """The element that tells who the management point takes it for. ``key``: its item key; an unknown computer
-    has 0 until its boot action is asked for (observed)."""
+    """The element that tells who the management point takes it for. ``key``: its item key; an unknown
+    computer has 0 until its boot action is asked for (observed)."""
     machine = f"<NetbiosName>{escape(decision.device)}</NetbiosName>" if decision.known else "<NetbiosName/>"
     return (
         f'<Identification Unknown="{int(not decision.known)}"'
