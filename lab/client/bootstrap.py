@@ -12,10 +12,7 @@ from typing import Any
 
 from lab.client import wizard
 from lab.client.wizard import Page, Refused
-
-#: The codes of an ending without a sequence: E_FAIL, and that the site has no location (a guess).
-FAILED = 0x80004005
-NO_LOCATION = 0x80040102
+from lab.sequence.codes import E_FAIL, NO_LOCATION
 
 #: Observed: what a machine says that has no deployment.
 NO_TASK_SEQUENCES = "There are no task sequences available for this computer."
@@ -79,10 +76,10 @@ class Begin:
 
 @dataclass(frozen=True)
 class Nothing:
-    """No sequence runs, and why."""
+    """No sequence runs, and why. Which code is a guess."""
 
     reason: str
-    code: int = FAILED
+    code: int = E_FAIL
 
 
 #: What drives a part of it gets, and what comes out.
@@ -105,7 +102,7 @@ def bootstrap() -> Driven:
     chosen = yield from _chosen(assignments)
     policy = yield AskPolicy(chosen)
     if policy is None:
-        reason = f"Failed to download policy {chosen} (Code 0x{FAILED:08X})."  # wording from public posts
+        reason = f"Failed to download policy {chosen} (Code 0x{E_FAIL:08X})."  # wording from public posts
         yield _say(reason, 3, _MESSAGING, _PXE)
         return Nothing(reason)
     variables = yield from _variables(policy)

@@ -10,7 +10,6 @@ import pytest
 
 from lab.client import wizard
 from lab.client.bootstrap import (
-    NO_LOCATION,
     NO_TASK_SEQUENCES,
     Answered,
     AskAssignments,
@@ -22,6 +21,7 @@ from lab.client.bootstrap import (
     Show,
     bootstrap,
 )
+from lab.sequence.codes import NO_LOCATION
 
 
 def deployment(identifier: str, name: str = "Install", purpose: str = "available") -> dict[str, Any]:

@@ -182,6 +182,18 @@ def test_an_unknown_machine_has_no_variables_and_two_cards_no_address_in_common(
     assert "machines 'KNOWN' and 'B' have the same MAC address" in said
 
 
+def test_two_machines_that_are_one_record_have_one_set_of_variables(tmp_path: Path) -> None:
+    clones = (
+        "site: site.yaml\nmachine: uefi-x64\nexpect: {result: success}\nmachines:\n"
+        "  KNOWN: {variables: {Place: first}}\n"
+        "  CLONE: {uuid: aaaaaaaa-0000-4000-8000-000000000001, variables: {Place: SECOND}}\n"
+    )
+    (said,) = problems(tmp_path, clones)
+    assert said.startswith("a.yaml:7:55: machine 'CLONE' is the record 'KNOWN' to the site, as 'KNOWN' is")
+    same = objects(load(tmp_path, clones.replace("SECOND", "first")))
+    assert variables(same, same.devices[0]).values["Place"] == "first"
+
+
 def test_the_site_can_stand_in_the_scenario(tmp_path: Path) -> None:
     inside = SITE.replace("\n", "\n  ")
     loaded = load(tmp_path, f"machine: uefi-x64\nexpect: {{result: success}}\nsite:{inside}\n")
