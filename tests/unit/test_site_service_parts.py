@@ -36,6 +36,12 @@ def test_a_range(text: str, part: Part | None) -> None:
     assert read_range(text, 100) == part
 
 
+@pytest.mark.parametrize("text", ["bytes=9-1", "bytes=-", "bytes=a-b", "bytes=1-2,4-5", "lines=1-2", ""])
+def test_what_is_no_range(text: str) -> None:
+    with pytest.raises(ValueError, match="range"):
+        read_range(text, 100)
+
+
 RANGES = st.from_regex(r"bytes=[0-9]{0,2}-[0-9]{0,2}", fullmatch=True)
 
 
