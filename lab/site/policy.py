@@ -88,6 +88,13 @@ def _looked_up(site: SiteObjects, mac: str, uuid: str) -> tuple[Device | None, l
     return None, reasons
 
 
+def assigned_elsewhere(site: SiteObjects, device: Device | None) -> str:
+    """Why nothing that this site deploys is for a computer that is another site's (documented); else ""."""
+    if device is None or not device.site or device.site.casefold() == site.code.casefold():
+        return ""
+    return f"{device.name} is assigned to site {device.site}, so no policy of {site.code} is visible to it"
+
+
 def is_member(site: SiteObjects, collection: str, device: Device | None, unknown: str = "") -> bool:
     """Whether a computer is in a collection of devices. ``unknown``: the object that stands for a computer
     without a record; "" for any of them."""
@@ -144,6 +151,8 @@ def assignments(site: SiteObjects, device: Device | None, unknown: str = "") -> 
 
     Boot images do not count here: a sequence with another one than the computer started is seen, too.
     """
+    if assigned_elsewhere(site, device):
+        return ()
     return tuple(one for one in by_rank(site.deployments) if not refusal(site, one, device, unknown))
 
 

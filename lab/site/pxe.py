@@ -19,7 +19,7 @@ from lab.site.model import (
     DistributionPoint,
     SiteObjects,
 )  # fmt: skip
-from lab.site.policy import by_rank, find_device, is_elsewhere, listed, refusal
+from lab.site.policy import assigned_elsewhere, by_rank, find_device, is_elsewhere, listed, refusal
 
 Firmware = Literal["bios", "uefi"]
 
@@ -133,6 +133,8 @@ def decide(
         points = []
     if not points:
         return PxeDecision("ignore", tuple(reasons), device=name, known=known, unknown=unknown)
+    if why := assigned_elsewhere(site, device):  # that it is sent on, and not left alone, is a guess
+        return PxeDecision("abort", (*reasons, why), device=name, known=True)
     points = [one for one in points if known or one.unknown_computers]
     ran = [device.last_pxe] if device is not None and device.last_pxe else []
     ran += (offered or {}).get(offer_key(site, device, request.mac, request.uuid), ())

@@ -21,6 +21,7 @@ from lab.site.model import (
     SitePackage,
     SiteSequence,
 )  # fmt: skip
+from lab.site.policy import assignments
 from lab.site.pxe import CLIENT_SYSTEMS, PxeDecision, PxeRequest, decide, offer_key, refused, starts
 
 UUID, MAC = "aaaaaaaa-0000-4000-8000-000000000001", "52:54:00:00:00:01"
@@ -199,6 +200,17 @@ def test_a_leftover_record_keeps_a_computer_from_the_deployments_for_unknown_one
     left = answer(UEFI, devices=(Device("Unknown", "", UUID),), deployments=unknown)
     assert left.action == "abort" and "delete it" in left.reasons[1]
     assert answer(UEFI, devices=(), deployments=unknown).action == "boot", "deleted, it is unknown again"
+
+
+def test_a_computer_that_is_assigned_to_another_site_is_not_served() -> None:
+    other = answer(UEFI, devices=(replace(SITE.devices[0], site="ABC"),))
+    assert other.action == "abort" and other.known
+    assert refused(other.action, other.reasons).endswith(
+        "PC-1 is assigned to site ABC, so no policy of LAB is visible to it"
+    )
+    assert answer(UEFI, devices=(replace(SITE.devices[0], site="lab"),)).action == "boot"
+    assert assignments(SITE, SITE.devices[0])
+    assert assignments(SITE, replace(SITE.devices[0], site="ABC")) == ()
 
 
 def test_identifiers_that_many_computers_have() -> None:
