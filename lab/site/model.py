@@ -196,7 +196,7 @@ class SiteObjects:
     @cached_property
     def places(self) -> Mapping[str, int]:
         """Name of a device -> its place among them, from 0."""
-        return {one.name: index for index, one in reversed(list(enumerate(self.devices)))}
+        return {one.name: index for index, one in enumerate(self.devices)}
 
     @cached_property
     def by_mac(self) -> Mapping[str, tuple[Device, ...]]:

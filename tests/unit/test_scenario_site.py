@@ -209,6 +209,12 @@ def test_an_unknown_machine_has_no_variables_and_two_cards_no_address_in_common(
     assert "machines 'KNOWN' and 'B' have the same MAC address" in said
 
 
+def test_a_machines_own_variable_stands_in_place_of_the_one_above_whatever_its_case(tmp_path: Path) -> None:
+    text = f"{ONE}variables: {{Place: above, Kept: yes}}\nmachines: {{A: {{variables: {{PLACE: own}}}}}}\n"
+    (machine,) = load(tmp_path, text).machines
+    assert machine.variables == {"Kept": "yes", "PLACE": "own"}
+
+
 def test_two_machines_that_are_one_record_have_one_set_of_variables(tmp_path: Path) -> None:
     clones = (
         "site: site.yaml\nmachine: uefi-x64\nexpect: {result: success}\nmachines:\n"
