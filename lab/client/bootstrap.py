@@ -12,14 +12,10 @@ from typing import Any
 
 from lab.client import wizard
 from lab.client.wizard import Page, Refused
-
-#: The codes of an ending without a sequence: E_FAIL, and that the site has no location (a guess).
-FAILED = 0x80004005
-NO_LOCATION = 0x80040102
+from lab.sequence.codes import E_FAIL, NO_LOCATION
 
 #: Observed: what a machine says that has no deployment.
 NO_TASK_SEQUENCES = "There are no task sequences available for this computer."
-RUN_FROM_DP = "run from distribution point"
 
 _BOOTSTRAP, _PXE = "TSMBootstrap", "TSPxe"
 _WIZARD = "tsmediawizardcontrol.cpp"
@@ -80,10 +76,10 @@ class Begin:
 
 @dataclass(frozen=True)
 class Nothing:
-    """No sequence runs, and why."""
+    """No sequence runs, and why. Which code is a guess."""
 
     reason: str
-    code: int = FAILED
+    code: int = E_FAIL
 
 
 #: What drives a part of it gets, and what comes out.
@@ -106,7 +102,7 @@ def bootstrap() -> Driven:
     chosen = yield from _chosen(assignments)
     policy = yield AskPolicy(chosen)
     if policy is None:
-        reason = f"Failed to download policy {chosen} (Code 0x{FAILED:08X})."  # wording from public posts
+        reason = f"Failed to download policy {chosen} (Code 0x{E_FAIL:08X})."  # wording from public posts
         yield _say(reason, 3, _MESSAGING, _PXE)
         return Nothing(reason)
     variables = yield from _variables(policy)
@@ -156,7 +152,7 @@ def _asked(page: Page) -> Generator[Request, Any, str]:
 
 
 def _variables(policy: Mapping[str, Any]) -> Generator[Request, Any, dict[str, str]]:
-    """The variables that the run starts with: the site's, what the wizard asked for, how content comes."""
+    """The variables that the run starts with: the site's, and what the wizard asked for."""
     values = {str(name): str(value) for name, value in (policy.get("variables") or {}).items()}
     secrets = {str(name).casefold() for name in policy.get("secrets") or ()}
     yield _say(f"Found {len(values)} collection variables.", file="tspolicy.cpp")
@@ -164,8 +160,6 @@ def _variables(policy: Mapping[str, Any]) -> Generator[Request, Any, dict[str, s
         value = yield from _asked(wizard.variable(str(name), str(name).casefold() in secrets))
         if value:
             values[str(name)] = value
-    download = str((policy.get("deployment") or {}).get("download") or "")
-    values["_SMSTSRunFromDP" if download == RUN_FROM_DP else "_SMSTSDownloadOnDemand"] = "true"
     return values
 
 

@@ -217,5 +217,5 @@ def _distributed(package: SitePackage) -> str:
 def _collections(site: SiteObjects, device: Device | None) -> list[str]:
     """The collections that a device is in; of no device those of unknown computers."""
     names = [one.name for one in site.collections if is_member(site, one.name, device)]
-    built_in = ALL_UNKNOWN if device is None else ALL_SYSTEMS
-    return names if built_in in names else [built_in, *names]
+    built_in = [one for one in (ALL_SYSTEMS, ALL_UNKNOWN) if is_member(site, one, device)]
+    return [*(one for one in built_in if one not in names), *names]

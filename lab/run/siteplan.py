@@ -24,7 +24,7 @@ from lab.site.policy import find_device
 def site_objects(loaded: LoadedScenario, sequences: Mapping[str, TaskSequence]) -> SiteObjects:
     """The objects of the run's site. ``sequences`` as ``read_checked_sequences`` gives them.
 
-    Raises InputError for variables of a machine that the site does not know.
+    Raises InputError for variables of a machine that the site does not know, or takes for another one, too.
     """
     scenario = loaded.scenario
     if loaded.site is not None:
@@ -105,6 +105,7 @@ def _account(loaded: LoadedScenario, given: Account | None) -> Account | None:
 def _named(loaded: LoadedScenario, site: SiteObjects) -> SiteObjects:
     problems: list[Problem] = []
     devices = {device.name: device for device in site.devices}
+    whose: dict[str, LoadedMachine] = {}
     for machine in loaded.machines:
         if not machine.variables:
             continue
@@ -112,6 +113,10 @@ def _named(loaded: LoadedScenario, site: SiteObjects) -> SiteObjects:
         if device is None:
             said = f"the site does not know machine '{machine.name}', so it has no variables of its own"
             hint = "give them to the collection 'All Unknown Computers', or make the machine a device"
+            problems.append(_variables_place(loaded, machine).problem(said, hint))
+        elif (first := whose.setdefault(device.name, machine)).variables != machine.variables:
+            said = f"machine '{machine.name}' is the record '{device.name}' to the site, as '{first.name}' is"
+            hint = "one record has one set of variables"
             problems.append(_variables_place(loaded, machine).problem(said, hint))
         else:
             devices[device.name] = _with_variables(device, machine)

@@ -232,7 +232,7 @@ class _Members:
     def _of(self, name: str) -> frozenset[str]:
         key = name.strip().casefold()
         if key == ALL_SYSTEMS.casefold():
-            return frozenset(self._checks.file.devices)
+            return frozenset((*self._checks.file.devices, *UNKNOWN_COMPUTERS.values()))
         if key == ALL_UNKNOWN.casefold():
             return frozenset(UNKNOWN_COMPUTERS.values())
         if key not in self._entries or self._entries[key][1].users:

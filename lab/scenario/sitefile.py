@@ -194,7 +194,7 @@ def objects_of(
     return SiteObjects(
         file.site,
         devices=tuple(
-            Device(name, one.mac, one.uuid, *_variables(one.variables), one.last_pxe.upper())
+            Device(name, one.mac, one.uuid, *_variables(one.variables), one.last_pxe.upper(), one.site)
             for name, one in file.devices.items()
         ),
         collections=tuple(

@@ -142,6 +142,8 @@ class DeviceEntry(Model):
     variables: SiteVariables = Field(default_factory=dict)
     last_pxe: DeploymentId = ""
     """the required deployment that was offered to it by PXE last; without it the flag is cleared"""
+    site: SiteCode = ""
+    """the site that it is assigned to, where that is another one"""
 
 
 class RuleEntry(Model):

@@ -12,7 +12,12 @@ from lab.yamlio import Document, quoted
 
 
 def warnings(document: Document[SiteFile], site: SiteObjects) -> list[Problem]:
-    return [*_records(document), *_boot_images(document, site), *_ties(document, site)]
+    return [
+        *_records(document),
+        *_boot_images(document, site),
+        *_schedules(document),
+        *_ties(document, site),
+    ]
 
 
 def _records(document: Document[SiteFile]) -> Iterator[Problem]:
@@ -47,6 +52,15 @@ def _boot_images(document: Document[SiteFile], site: SiteObjects) -> Iterator[Pr
             why = f"boot image {image.id} is on no distribution point that answers PXE requests"
         if why:
             yield document.key_place("deployments", written).problem(f"PXE gives {written} to nobody: {why}")
+
+
+def _schedules(document: Document[SiteFile]) -> Iterator[Problem]:
+    """Times of deployments that nobody but Windows PE is offered."""
+    for name, entry in document.value.deployments.items():
+        for key in ("available_at", "deadline"):
+            if getattr(entry, key) and entry.available_to.startswith("media and PXE"):
+                text = f"{name} is for media and PXE only, and Windows PE looks at no '{key}'"
+                yield document.place("deployments", name, key).problem(text)
 
 
 def _ties(document: Document[SiteFile], site: SiteObjects) -> Iterator[Problem]:

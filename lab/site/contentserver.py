@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import stat
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, BinaryIO
@@ -49,13 +48,9 @@ def open_file(path: str) -> tuple[BinaryIO, os.stat_result] | None:
     """The open file; None where there is none (it may have been taken away since the service began)."""
     try:
         file = open(path, "rb", buffering=0)  # noqa: SIM115 - the caller closes it
-    except OSError:
+    except OSError:  # a folder, too
         return None
-    status = os.fstat(file.fileno())
-    if not stat.S_ISREG(status.st_mode):
-        file.close()
-        return None
-    return file, status
+    return file, os.fstat(file.fileno())
 
 
 def entity_tag(status: os.stat_result, damaged: bool) -> str:

@@ -147,7 +147,7 @@ class ManagementPoint:
         if before is not None:
             return PxeDecision.from_json(before)
         device, _ = site_policy.find_device(self.site, mac, request.uuid)
-        key = offer_key(device, mac, request.uuid)
+        key = offer_key(self.site, device, mac, request.uuid)
         decision = decide(self.site, request, {key: self._store.offered(key)})
         if decision.mandatory:
             self._store.offer(key, decision.deployment, start)
@@ -218,7 +218,7 @@ class ManagementPoint:
         own = site_policy.variables(self.site, device, self._unknown(device, mac))
         additions = self._machines.get(mac.casefold(), {}).get("policy", {})
         account = self.site.account
-        secrets = [*base.get("secrets", ()), *own.secrets]
+        secrets = list(own.secrets)
         self._tell(
             "policy",
             {
@@ -317,7 +317,7 @@ class ManagementPoint:
         """(assignments, required ones withheld). Guesses: a required deployment that PXE has offered before
         is left out in Windows PE, too; and where PXE started the computer for a deployment, no other required
         one runs in its place: its boot image may be none for this computer."""
-        ran = {one.casefold() for one in self._store.offered(offer_key(device, mac, uuid))}
+        ran = {one.casefold() for one in self._store.offered(offer_key(self.site, device, mac, uuid))}
         if device is not None and device.last_pxe:
             ran.add(device.last_pxe.casefold())
         last = self._store.last_decision(mac.casefold())

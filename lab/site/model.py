@@ -38,7 +38,8 @@ UNKNOWN_COMPUTERS: Mapping[Architecture, str] = {
 @dataclass(frozen=True)
 class Device:
     """A record of a computer. ``mac`` with colons, lower case; ``uuid`` of its SMBIOS, lower case; "" where
-    the record has none. ``last_pxe``: the required deployment that was offered to it by PXE last."""
+    the record has none. ``last_pxe``: the required deployment that was offered to it by PXE last; ``site``:
+    the code of the site that it is assigned to, "" for this one."""
 
     name: str
     mac: str = ""
@@ -46,6 +47,7 @@ class Device:
     variables: Mapping[str, str] = field(default_factory=dict)
     secrets: tuple[str, ...] = ()
     last_pxe: str = ""
+    site: str = ""
 
 
 @dataclass(frozen=True)
@@ -194,7 +196,7 @@ class SiteObjects:
     @cached_property
     def places(self) -> Mapping[str, int]:
         """Name of a device -> its place among them, from 0."""
-        return {one.name: index for index, one in reversed(list(enumerate(self.devices)))}
+        return {one.name: index for index, one in enumerate(self.devices)}
 
     @cached_property
     def by_mac(self) -> Mapping[str, tuple[Device, ...]]:

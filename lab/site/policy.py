@@ -88,12 +88,19 @@ def _looked_up(site: SiteObjects, mac: str, uuid: str) -> tuple[Device | None, l
     return None, reasons
 
 
+def assigned_elsewhere(site: SiteObjects, device: Device | None) -> str:
+    """Why nothing that this site deploys is for a computer that is another site's (documented); else ""."""
+    if device is None or not device.site or device.site.casefold() == site.code.casefold():
+        return ""
+    return f"{device.name} is assigned to site {device.site}, so no policy of {site.code} is visible to it"
+
+
 def is_member(site: SiteObjects, collection: str, device: Device | None, unknown: str = "") -> bool:
     """Whether a computer is in a collection of devices. ``unknown``: the object that stands for a computer
     without a record; "" for any of them."""
     name = collection.casefold()
     if name == ALL_SYSTEMS.casefold():
-        return device is not None
+        return True  # documented: All Unknown Computers is in it
     if name == ALL_UNKNOWN.casefold():
         return device is None
     found = site.collection(collection)
@@ -106,26 +113,17 @@ def is_member(site: SiteObjects, collection: str, device: Device | None, unknown
 
 def is_elsewhere(site: SiteObjects, deployment: Deployment, device: Device | None, unknown: str = "") -> bool:
     """Whether a deployment is made to other computers, and there is nothing else to say of it."""
-    name = deployment.collection.casefold()
-    collection = site.collection(deployment.collection)
-    there = name in (ALL_SYSTEMS.casefold(), ALL_UNKNOWN.casefold()) if collection is None else True
-    users = collection is not None and collection.users
-    return there and not users and not is_member(site, deployment.collection, device, unknown)
+    return not _no_devices(site, deployment.collection) and not is_member(
+        site, deployment.collection, device, unknown
+    )
 
 
 def refusal(site: SiteObjects, deployment: Deployment, device: Device | None, unknown: str = "") -> str:
     """Why a deployment is not for a computer that comes from the network; "" when it is (R40)."""
-    collection = site.collection(deployment.collection)
-    known = deployment.collection.casefold() in (ALL_SYSTEMS.casefold(), ALL_UNKNOWN.casefold())
-    if collection is None and not known:
-        return f"there is no collection '{deployment.collection}'"
-    if collection is not None and collection.users:
-        return f"collection '{deployment.collection}' is one of users"
+    if why := _no_devices(site, deployment.collection):
+        return why
     if not is_member(site, deployment.collection, device, unknown):
-        if device is not None and deployment.collection.casefold() == ALL_UNKNOWN.casefold():
-            return f"it is for unknown computers, and {device.name} is known"
-        who = device.name if device is not None else unknown or "an unknown computer"
-        return f"{who} is not in collection '{deployment.collection}'"
+        return f"it is made to '{deployment.collection}'"
     if deployment.available_to == "clients":
         return "it is made available to clients only, not to PXE"
     if deployment.available_to == "media and PXE (hidden)":
@@ -138,11 +136,23 @@ def refusal(site: SiteObjects, deployment: Deployment, device: Device | None, un
     return ""
 
 
+def _no_devices(site: SiteObjects, name: str) -> str:
+    """Why a collection cannot hold a device; "" when it can."""
+    if name.casefold() in (ALL_SYSTEMS.casefold(), ALL_UNKNOWN.casefold()):
+        return ""
+    collection = site.collection(name)
+    if collection is None:
+        return f"there is no collection '{name}'"
+    return f"collection '{name}' is one of users" if collection.users else ""
+
+
 def assignments(site: SiteObjects, device: Device | None, unknown: str = "") -> tuple[Deployment, ...]:
     """The deployments that a computer in Windows PE sees, the highest id (compared as text) first.
 
     Boot images do not count here: a sequence with another one than the computer started is seen, too.
     """
+    if assigned_elsewhere(site, device):
+        return ()
     return tuple(one for one in by_rank(site.deployments) if not refusal(site, one, device, unknown))
 
 

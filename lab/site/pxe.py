@@ -19,7 +19,7 @@ from lab.site.model import (
     DistributionPoint,
     SiteObjects,
 )  # fmt: skip
-from lab.site.policy import by_rank, find_device, is_elsewhere, refusal
+from lab.site.policy import assigned_elsewhere, by_rank, find_device, is_elsewhere, listed, refusal
 
 Firmware = Literal["bios", "uefi"]
 
@@ -96,9 +96,13 @@ def refused(action: str, reasons: Sequence[str]) -> str:
     return f"the site's PXE decision is {action}: {reasons[-1] if reasons else 'nobody knows why'}"
 
 
-def offer_key(device: Device | None, mac: str, uuid: str) -> str:
-    """By what a computer's offers are remembered: its record's name; without a record, its own identity."""
-    return device.name if device is not None else f"unknown:{(uuid or mac).casefold()}"
+def offer_key(site: SiteObjects, device: Device | None, mac: str, uuid: str) -> str:
+    """By what a computer's offers are remembered: its record's name; without a record, its SMBIOS GUID, or
+    its address where it has none, or one that many computers have."""
+    if device is not None:
+        return device.name
+    own = uuid if uuid and not listed(site.settings.shared_uuids, uuid) else mac
+    return f"unknown:{own.casefold()}"
 
 
 def decide(
@@ -129,9 +133,11 @@ def decide(
         points = []
     if not points:
         return PxeDecision("ignore", tuple(reasons), device=name, known=known, unknown=unknown)
+    if why := assigned_elsewhere(site, device):  # that it is sent on, and not left alone, is a guess
+        return PxeDecision("abort", (*reasons, why), device=name, known=True)
     points = [one for one in points if known or one.unknown_computers]
     ran = [device.last_pxe] if device is not None and device.last_pxe else []
-    ran += (offered or {}).get(offer_key(device, request.mac, request.uuid), ())
+    ran += (offered or {}).get(offer_key(site, device, request.mac, request.uuid), ())
     last = ran[-1] if ran else ""
     fit: list[tuple[Deployment, str]] = []
     elsewhere: list[Deployment] = []

@@ -39,10 +39,12 @@ def _messages(site: SiteObjects, request: PxeRequest, decision: PxeDecision) -> 
     """(severity, message)."""
     who = f"{request.mac.upper()}, {request.uuid.upper()}"
     told: list[str] = []
+    place = site.places.get(decision.device)
+    key = 0 if place is None else _FIRST_KEY + place
     if decision.known or decision.unknown:  # else its address or its client system was enough
-        told += _lookup(site, request, decision, who)
+        told += _lookup(site, request, decision, who, key)
     if decision.action != "ignore":
-        told += _action(site, request, decision, who)
+        told += _action(site, request, decision, who, key)
     ends: tuple[str, ...] = ()
     if decision.action == "boot":
         kind = "mandatory" if decision.mandatory else "optional"
@@ -56,8 +58,8 @@ def _messages(site: SiteObjects, request: PxeRequest, decision: PxeDecision) -> 
     return [*((_INFORMATION, text) for text in told), *warned]
 
 
-def _lookup(site: SiteObjects, request: PxeRequest, decision: PxeDecision, who: str) -> list[str]:
-    key, identity = _identity(site, request, decision)
+def _lookup(site: SiteObjects, request: PxeRequest, decision: PxeDecision, who: str, key: int) -> list[str]:
+    identity = _identity(site, request, decision, key)
     where = "is in the database" if decision.known else "is not in the database"
     return [
         f"Client lookup reply: <ClientIDReply>{identity}</ClientIDReply>",
@@ -66,13 +68,11 @@ def _lookup(site: SiteObjects, request: PxeRequest, decision: PxeDecision, who: 
     ]
 
 
-def _identity(site: SiteObjects, request: PxeRequest, decision: PxeDecision) -> tuple[int, str]:
-    """(item key, the element that tells who the management point takes it for). An unknown computer has key 0
-    until its boot action is asked for (observed)."""
-    place = site.places.get(decision.device)
-    key = 0 if place is None else _FIRST_KEY + place
+def _identity(site: SiteObjects, request: PxeRequest, decision: PxeDecision, key: int) -> str:
+    """The element that tells who the management point takes it for. ``key``: its item key; an unknown
+    computer has 0 until its boot action is asked for (observed)."""
     machine = f"<NetbiosName>{escape(decision.device)}</NetbiosName>" if decision.known else "<NetbiosName/>"
-    return key, (
+    return (
         f'<Identification Unknown="{int(not decision.known)}"'
         f' DuplicateSMBIOS="{int(listed(site.settings.shared_uuids, request.uuid))}"'
         f' DuplicateMACAddress="{int(listed(site.settings.shared_macs, request.mac))}"'
@@ -80,8 +80,7 @@ def _identity(site: SiteObjects, request: PxeRequest, decision: PxeDecision) -> 
     )
 
 
-def _action(site: SiteObjects, request: PxeRequest, decision: PxeDecision, who: str) -> list[str]:
-    _, identity = _identity(site, request, decision)
+def _action(site: SiteObjects, request: PxeRequest, decision: PxeDecision, who: str, key: int) -> list[str]:
     deployment = site.deployment(decision.deployment) if decision.deployment else None
     package = deployment.sequence if deployment else ""
     mandatory = str(int(decision.mandatory)) if deployment else ""
@@ -89,6 +88,7 @@ def _action(site: SiteObjects, request: PxeRequest, decision: PxeDecision, who: 
     if decision.unknown:
         key = _UNKNOWN_KEYS[decision.unknown]
         found.append(f"Getting boot action for unknown machine: item key: {key}")
+    identity = _identity(site, request, decision, key)
     found.append(
         f"Client boot action reply: <ClientIDReply>{identity}<PXEBootAction"
         f' LastPXEAdvertisementID="{decision.last_offer}" LastPXEAdvertisementTime=""'

@@ -95,6 +95,9 @@ def test_the_next_location_is_tried_when_one_does_not_give_it(tmp_path: Path) ->
         ("DP1", 404),
         ("DP2", 200),
     ]
+    drives = {"C:": str(tmp_path / "other")}
+    first = content.download(DOWNLOAD, located("DP2", "DP1"), NAA, drives, points.fetch)
+    assert [one["distribution_point"] for one in first.value["tried"]] == ["DP2"], "what gave it is the last"
 
 
 def test_a_connection_that_breaks_is_the_distribution_points_fault(tmp_path: Path) -> None:

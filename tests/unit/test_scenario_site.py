@@ -94,6 +94,33 @@ def test_content_says_how_a_package_lies_on_the_distribution_point(
     assert load(tmp_path, text).packages["LAB00001"] == "reference-image", "it is there, to be found so"
 
 
+def test_content_of_a_site_that_a_scenario_takes_away_stays_on_the_sites_own_points(tmp_path: Path) -> None:
+    points = "distribution_points: {DP1: , DP2: }\nos_images: {LAB00001: {distribution_points: [DP2]}}"
+    inside = SITE.replace("os_images: {LAB00001: {name: Image}}", points).replace("\n", "\n  ")
+    head = f"machine: uefi-x64\nexpect: {{code: 0}}\nsite:{inside}\n"
+    for content, lies in (
+        ("LAB00001: missing", {}),
+        ("LAB00001: {distribution_point: damaged}", {"DP2": "damaged"}),
+        ("LAB00009: missing", {"DP2": "there"}),
+    ):
+        package = objects(load(tmp_path, f"{head}content: {{{content}}}\n")).package("LAB00001")
+        assert package is not None and dict(package.distributed) == lies
+
+
+@pytest.mark.rule("R60")
+def test_what_only_a_disabled_step_needs_is_not_looked_up(tmp_path: Path) -> None:
+    def needed() -> list[list[str]]:
+        loaded = load(tmp_path, ONE)
+        (tmp_path / "s.xml").write_text(text)
+        sequences = read_checked_sequences(loaded)
+        return [base["references"] for base in policy_bases(loaded, sequences).values()]
+
+    text = SEQUENCE
+    assert needed() == [["LAB00001", "LAB00009"]]
+    text = SEQUENCE.replace('name="Apply"', 'name="Apply" disable="true"')
+    assert needed() == [["LAB00009"]]
+
+
 @pytest.mark.parametrize("named", [False, True])
 @pytest.mark.rule("R68")
 def test_a_deleted_package_is_needed_and_the_site_does_not_know_it(tmp_path: Path, named: bool) -> None:
@@ -180,6 +207,24 @@ def test_an_unknown_machine_has_no_variables_and_two_cards_no_address_in_common(
     assert said.startswith("a.yaml:5:1: the site does not know machine 'PC-1'")
     (said,) = problems(tmp_path, f"{head}machines: {{KNOWN: {{}}, B: {{mac: 52-54-00-AA-00-01}}}}\n")
     assert "machines 'KNOWN' and 'B' have the same MAC address" in said
+
+
+def test_a_machines_own_variable_stands_in_place_of_the_one_above_whatever_its_case(tmp_path: Path) -> None:
+    text = f"{ONE}variables: {{Place: above, Kept: yes}}\nmachines: {{A: {{variables: {{PLACE: own}}}}}}\n"
+    (machine,) = load(tmp_path, text).machines
+    assert machine.variables == {"Kept": "yes", "PLACE": "own"}
+
+
+def test_two_machines_that_are_one_record_have_one_set_of_variables(tmp_path: Path) -> None:
+    clones = (
+        "site: site.yaml\nmachine: uefi-x64\nexpect: {result: success}\nmachines:\n"
+        "  KNOWN: {variables: {Place: first}}\n"
+        "  CLONE: {uuid: aaaaaaaa-0000-4000-8000-000000000001, variables: {Place: SECOND}}\n"
+    )
+    (said,) = problems(tmp_path, clones)
+    assert said.startswith("a.yaml:7:55: machine 'CLONE' is the record 'KNOWN' to the site, as 'KNOWN' is")
+    same = objects(load(tmp_path, clones.replace("SECOND", "first")))
+    assert variables(same, same.devices[0]).values["Place"] == "first"
 
 
 def test_the_site_can_stand_in_the_scenario(tmp_path: Path) -> None:

@@ -176,12 +176,16 @@ collections:
   By address: {rules: [{mac: '52:54:00:00:00:*'}]}
   By GUID: {rules: [{uuid: 'AAAAAAAA-*'}]}
   Both: {rules: [{name: 'PC-*', mac: '*:02'}, {name: lt-*}]}
-  Strangers: {members: [X64 unknown computer], include: [All Systems], exclude: [Both]}
+  Strangers: {members: [X64 unknown computer], include: [By GUID], exclude: [Both]}
+  Left over: {include: [All Systems], exclude: [Both, x64]}
+  x64: {members: [x64 Unknown Computer]}
 """
     members = {one.name: one.members for one in site(text, folder).objects.collections}
     assert members == {
         "By address": ("PC-1", "PC-2"), "By GUID": ("PC-1",), "Both": ("PC-2", "LT-1"),
         "Strangers": ("PC-1", "x64 Unknown Computer"),
+        "Left over": ("PC-1", "x86 Unknown Computer", "arm64 Unknown Computer"),
+        "x64": ("x64 Unknown Computer",),
     }  # fmt: skip
 
 
@@ -278,16 +282,19 @@ collections:
   One: {members: [pc-1], variables: {Place: a}}
   Two: {members: [PC-1], variables: {PLACE: b}}
   Three: {members: [PC-1], variables: {Place: c}, priority: 2}
-boot_images: {LAB00002: {pxe: false}, LAB00004: {distribution_points: []}}
+boot_images: {LAB00002: {pxe: false}, LAB00004: {distribution_points: []}, LAB00006: }
 sequences:
   LAB00010: {sequence: restart.xml, boot_image: LAB00002}
   LAB00011: {sequence: restart.xml, boot_image: LAB00004}
   LAB00012: {sequence: restart.xml}
+  LAB00013: {sequence: restart.xml, boot_image: LAB00006}
 deployments:
   LAB20001: {sequence: LAB00010, collection: One}
   LAB20002: {sequence: LAB00011, collection: One}
   LAB20003: {sequence: LAB00012, collection: One}
-  LAB20004: {sequence: LAB00012, collection: One, available_to: clients}
+  LAB20004: {sequence: LAB00012, collection: One, available_to: clients, available_at: 2026-11-22 01:00}
+  LAB20005: {sequence: LAB00013, collection: One, purpose: required, deadline: 2026-11-22 01:00}
+  LAB20006: {sequence: LAB00013, collection: One, available_to: media and PXE, available_at: 2026-11-22 01:00}
 """
     loaded = site(text, folder)
     assert [one.uuid for one in loaded.objects.devices[:2]] == ["aaaaaaaa-0000-4000-8000-000000000001"] * 2
@@ -297,10 +304,11 @@ deployments:
         "site.yaml:5:3: device 'PC-3' has neither MAC address nor GUID: no computer is found to be it",
         "site.yaml:8:38: collection 'One' of the same priority sets PLACE to another value; "
         "give one of them a higher priority",
-        "site.yaml:16:3: PXE gives LAB20001 to nobody: boot image LAB00002 is not enabled for PXE",
-        "site.yaml:17:3: PXE gives LAB20002 to nobody: boot image LAB00004 is on no distribution point "
+        "site.yaml:17:3: PXE gives LAB20001 to nobody: boot image LAB00002 is not enabled for PXE",
+        "site.yaml:18:3: PXE gives LAB20002 to nobody: boot image LAB00004 is on no distribution point "
         "that answers PXE requests",
-        "site.yaml:18:3: PXE gives LAB20003 to nobody: task sequence LAB00012 has no boot image",
+        "site.yaml:19:3: PXE gives LAB20003 to nobody: task sequence LAB00012 has no boot image",
+        "site.yaml:22:94: LAB20006 is for media and PXE only, and Windows PE looks at no 'available_at'",
     ]
 
 

@@ -95,6 +95,7 @@ class Installing(World):
         return super().run(command)
 
 
+@pytest.mark.rule("R43")
 def test_an_application_is_installed_once() -> None:
     world = Installing(in_winpe=False, policy=applications(App=app()))
     told = run(sequence(install(), install()), world)
@@ -122,10 +123,14 @@ def test_how_an_application_ends(more: dict[str, Any], exit: int, code: int, sta
     assert world.restarts == (["HD"] if exit == 3010 else [])
 
 
-def test_an_unmet_requirement_fails_only_where_warnings_are_errors() -> None:
-    policy = applications(App=app(requirements=[{"architecture": "arm64"}]))
-    told = only(install(), full_os(policy=policy), {"TSErrorOnWarning": "true"})
-    assert told.finished.step_code == 16389
+@pytest.mark.rule("R43")
+@pytest.mark.parametrize(("errors", "code"), [("true", 16389), ("false", 0)])
+def test_an_unmet_requirement_installs_nothing_and_fails_only_where_warnings_are_errors(
+    errors: str, code: int
+) -> None:
+    world = full_os(policy=applications(App=app(requirements=[{"architecture": "arm64"}])))
+    told = only(install(), world, {"TSErrorOnWarning": errors})
+    assert told.finished.step_code == code and ran(world) == []
 
 
 def test_failed_applications_are_tried_again_as_often_as_asked() -> None:

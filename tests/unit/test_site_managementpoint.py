@@ -18,6 +18,8 @@ from lab.site.model import (
     Deployment,
     Device,
     DistributionPoint,
+    Download,
+    Settings,
     SiteObjects,
     SitePackage,
     SiteSequence,
@@ -93,6 +95,16 @@ def test_only_what_is_required_counts_as_offered_and_an_unknown_computer_is_its_
     assert store.offered(key) == ("LAB20002",) and point.pxe(docked, "3").action == "abort"
 
 
+def test_computers_that_share_a_guid_are_each_offered_a_required_deployment() -> None:
+    required = (replace(SITE.deployments[1], purpose="required"),)
+    site = replace(SITE, deployments=required, settings=Settings(shared_uuids=(STRANGER.upper(),)))
+    point, other = Point(site), "52:54:00:00:00:98"
+    for mac in (STRANGE_MAC, other):
+        assert point.pxe(PxeRequest(mac, STRANGER, 7), "1").mandatory
+        assert "assignments" in point.assignments(mac, STRANGER, "1")
+    assert point.pxe(PxeRequest(other, STRANGER, 7), "2").action == "abort", "but once each"
+
+
 def test_no_other_required_deployment_runs_than_the_one_that_pxe_started_the_computer_for() -> None:
     arm = SitePackage("LAB00009", kind="boot-image", distributed={"DP1": "there"}, architecture="arm64")
     site = replace(
@@ -165,6 +177,20 @@ def test_the_policy_is_the_sequence_with_the_values_of_one_computer() -> None:
     assert "Secret-1" not in json.dumps(point.events) and "4711" not in json.dumps(point.events)
 
 
+@pytest.mark.rule("R62", shown="sim")
+@pytest.mark.rule("R63", shown="sim")
+@pytest.mark.parametrize(
+    ("download", "name"),
+    [("run from distribution point", "_SMSTSRunFromDP"), ("when needed", "_SMSTSDownloadOnDemand")],
+)
+def test_the_deployment_says_how_content_comes(download: Download, name: str) -> None:
+    site = replace(SITE, deployments=(replace(SITE.deployments[0], download=download),))
+    policy = Point(site).policy(MAC, UUID, "LAB20001")
+    assert policy is not None and policy["deployment"]["download"] == download
+    ways = {"_SMSTSRunFromDP", "_SMSTSDownloadOnDemand"}
+    assert {way: policy["variables"][way] for way in ways & policy["variables"].keys()} == {name: "true"}
+
+
 def test_a_computer_gets_the_policy_of_its_own_deployments_only() -> None:
     point = Point()
     assert point.policy(MAC, UUID, "LAB20002") is None
@@ -180,6 +206,15 @@ def test_an_unknown_computer_is_in_policy_what_it_was_at_its_pxe_request() -> No
     point.pxe(PxeRequest(STRANGE_MAC, STRANGER, 11), "1")
     policy = point.policy(STRANGE_MAC, STRANGER, "LAB20002")
     assert policy is not None and policy["variables"]["Cpu"] == "arm"
+
+
+def test_an_attempt_is_a_start_that_the_site_let_boot() -> None:
+    point = Point()
+    told = []
+    for start, system in enumerate((11, 7, 7)):  # no boot image is for arm64
+        point.pxe(PxeRequest(STRANGE_MAC, STRANGER, system), str(start))
+        told.append(point.policy(STRANGE_MAC, STRANGER, "LAB20002")["attempt"])  # type: ignore[index]
+    assert told == [1, 1, 2]
 
 
 def test_nothing_to_run_says_so() -> None:

@@ -62,6 +62,13 @@ def test_a_password_is_secret_by_its_name() -> None:
     assert variables(unset, unset.devices[0]).secrets == ("AdminPassword",)  # not shown while it is typed
 
 
+def test_what_is_secret_in_one_place_is_so_wherever_else_it_is_set() -> None:
+    office = replace(SITE.collections[0], secrets=("floor",))
+    upper = Collection("Upper", ("PC-1",), variables={"Floor": "9"}, priority=3)
+    found = variables(replace(SITE, collections=(office, upper)), replace(PC1, secrets=()))
+    assert found.values["Floor"] == "9" and found.secrets == ("Floor",)
+
+
 @pytest.mark.rule("R13", shown="sim")
 def test_a_variable_left_empty_is_asked_for_and_is_not_set() -> None:
     emptied = replace(PC1, variables={"place": "", "Floor": "3"}, secrets=())
@@ -75,7 +82,7 @@ def test_a_variable_left_empty_is_asked_for_and_is_not_set() -> None:
 @pytest.mark.rule("R12", shown="sim")
 def test_an_unknown_computer_has_what_its_collections_say() -> None:
     found = variables(SITE, None)
-    assert found.values == {"Place": "dock"} and found.unset == ("Owner",)
+    assert found.values == {"Place": "dock", "Everywhere": "1"} and found.unset == ("Owner",)
     arm = Collection("Arm", ("arm64 Unknown Computer",), variables={"Cpu": "arm"}, priority=3)
     site = replace(SITE, collections=(*SITE.collections, arm))
     assert variables(site, None, "arm64 Unknown Computer").values["Cpu"] == "arm"
@@ -106,7 +113,7 @@ def test_assignments_are_what_pe_sees_the_highest_id_first() -> None:
     )
     site = replace(SITE, deployments=made)
     assert [one.id for one in assignments(site, PC1)] == ["LAB20003", "LAB20002", "LAB20001"]
-    assert [one.id for one in assignments(site, None)] == ["LAB20008"], "PE looks at no deadline"
+    assert [one.id for one in assignments(site, None)] == ["LAB20008", "LAB20002"], "PE looks at no deadline"
 
 
 @pytest.mark.rule("R60", shown="sim")

@@ -21,6 +21,7 @@ from lab.site.model import (
     SitePackage,
     SiteSequence,
 )  # fmt: skip
+from lab.site.policy import assignments
 from lab.site.pxe import CLIENT_SYSTEMS, PxeDecision, PxeRequest, decide, offer_key, refused, starts
 
 UUID, MAC = "aaaaaaaa-0000-4000-8000-000000000001", "52:54:00:00:00:01"
@@ -151,6 +152,9 @@ def test_what_the_distribution_points_are_set_to() -> None:
     assert found.action == "abort", "the one that would answer has no boot image"
     both = (image("LAB00002", distributed={"DP1": "there", "DP2": "there"}),)
     assert answer(STRANGER, deployments=unknown, distribution_points=second, packages=both).action == "boot"
+    lost = (image("LAB00002", distributed={"DP1": "missing", "DP2": "there"}),)
+    points = (DistributionPoint("DP1"), DistributionPoint("DP2"))
+    assert answer(UEFI, distribution_points=points, packages=lost).action == "boot", "one of them has it"
 
 
 def test_an_exact_architecture_goes_before_a_higher_deployment_id() -> None:
@@ -185,8 +189,9 @@ def test_an_exact_architecture_goes_before_a_higher_deployment_id() -> None:
     ],
 )
 def test_who_it_is(devices: tuple[Device, ...], who: str, why: str) -> None:
-    found = answer(UEFI, devices=devices, deployments=(Deployment("D", "LAB00010", ALL_SYSTEMS),))
-    assert (found.device, found.known, found.action) == (who, bool(who), "boot" if who else "abort")
+    everybody = Deployment("D", "LAB00010", ALL_SYSTEMS)  # unknown computers are in it, too (documented)
+    found = answer(UEFI, devices=devices, deployments=(everybody,))
+    assert (found.device, found.known, found.action) == (who, bool(who), "boot")
     assert any(why in reason for reason in found.reasons), found.reasons
 
 
@@ -195,6 +200,17 @@ def test_a_leftover_record_keeps_a_computer_from_the_deployments_for_unknown_one
     left = answer(UEFI, devices=(Device("Unknown", "", UUID),), deployments=unknown)
     assert left.action == "abort" and "delete it" in left.reasons[1]
     assert answer(UEFI, devices=(), deployments=unknown).action == "boot", "deleted, it is unknown again"
+
+
+def test_a_computer_that_is_assigned_to_another_site_is_not_served() -> None:
+    other = answer(UEFI, devices=(replace(SITE.devices[0], site="ABC"),))
+    assert other.action == "abort" and other.known
+    assert refused(other.action, other.reasons).endswith(
+        "PC-1 is assigned to site ABC, so no policy of LAB is visible to it"
+    )
+    assert answer(UEFI, devices=(replace(SITE.devices[0], site="lab"),)).action == "boot"
+    assert assignments(SITE, SITE.devices[0])
+    assert assignments(SITE, replace(SITE.devices[0], site="ABC")) == ()
 
 
 def test_identifiers_that_many_computers_have() -> None:
@@ -212,7 +228,7 @@ def test_identifiers_that_many_computers_have() -> None:
 
 
 def test_a_required_deployment_is_offered_once_and_an_available_one_each_time() -> None:
-    key = offer_key(SITE.devices[0], MAC, UUID)
+    key = offer_key(SITE, SITE.devices[0], MAC, UUID)
     assert decide(SITE, UEFI, {key: ("LAB20001",)}).action == "abort"
     assert decide(SITE, UEFI, {"PC-2": ("LAB20001",)}).action == "boot"
     changed = replace(SITE, deployments=office(purpose="available"))
@@ -220,9 +236,10 @@ def test_a_required_deployment_is_offered_once_and_an_available_one_each_time() 
     later = replace(SITE, deployments=(*SITE.deployments, Deployment("LAB20000", "LAB00010", "Office")))
     second = decide(later, UEFI, {key: ("LAB20001",)})
     assert (second.deployment, second.mandatory) == ("LAB20000", False)
+    assert decide(SITE, UEFI, {key: ("LAB20003", "LAB20001")}).last_offer == "LAB20001"
     unknown = replace(SITE, deployments=office(collection=ALL_UNKNOWN))
     assert decide(unknown, STRANGER).mandatory
-    ran = {offer_key(None, STRANGER.mac, STRANGER.uuid): ("LAB20001",)}
+    ran = {offer_key(SITE, None, STRANGER.mac, STRANGER.uuid): ("LAB20001",)}
     assert decide(unknown, STRANGER, ran).action == "abort"
 
 

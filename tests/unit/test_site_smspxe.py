@@ -26,6 +26,7 @@ CASES = {
         replace(SITE, distribution_points=(DistributionPoint("DP1", unknown_computers=False),)), STRANGER,
     ),
     "a docking station's address": (replace(SITE, settings=Settings(shared_macs=(MAC,))), UEFI),
+    "a GUID that many boards have": (replace(SITE, settings=Settings(shared_uuids=(UUID,))), UEFI),
     "an ignored address": (replace(SITE, settings=Settings(ignored_macs=(MAC,))), UEFI),
     "a client system that nobody knows": (SITE, PxeRequest(MAC, UUID, 99)),
 }  # fmt: skip

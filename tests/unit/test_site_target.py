@@ -39,6 +39,7 @@ def test_what_is_asked_for(raw: bytes, target: Target) -> None:
         (b"/content/LAB00001/a%5cb", 400),
         (b"/content/LAB00001/a%00.txt", 400),
         (b"/content/LAB00001/a%0a.txt", 400),
+        (b"/content/LAB00001/a%7f.txt", 400),
         (b"/content/LAB00001/%ff", 400),
         (b"/content/./a", 400),
         (b"http://elsewhere/boot/x", 400),
