@@ -6,6 +6,7 @@ Builds what is missing (boot images, reference image); starts no machine.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,6 +22,7 @@ from lab.run.offer import offer
 from lab.run.plan import MachinePlan, RunPlan
 from lab.run.siteplan import child_ids, policy_bases, site_objects
 from lab.run.software import complete
+from lab.scenario.finding import nearest_path
 from lab.scenario.loader import LoadedScenario, check_decisions, check_steps
 from lab.scenario.machines import LoadedMachine
 from lab.scenario.schema import machine_spec
@@ -148,12 +150,13 @@ def check_content(loaded: LoadedScenario, sequence: TaskSequence) -> None:
     """
     for written in loaded.scenario.content:
         source = loaded.content.get(written.upper())
-        if isinstance(source, Path) and not source.exists():
+        if isinstance(source, Path) and not os.path.exists(source):
             place = loaded.document.place("content", written)
             relative = "the working directory" if loaded.arguments else "the scenario"
+            near = nearest_path(loaded.scenario.content[written].source or "", Path(place.path).parent)
             raise LabFault(
                 f"package {written} has no content: there is no '{source}'",
-                hint=f"{place} names it; a path is relative to {relative}",
+                hint=f"{place} names it; a path is relative to {relative}; {near}",
             )
     declared = {package.upper() for package in (*loaded.packages, *loaded.scenario.content)}
     if loaded.site is not None:
