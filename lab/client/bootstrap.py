@@ -160,10 +160,11 @@ def _variables(policy: Mapping[str, Any]) -> Generator[Request, Any, dict[str, s
     values = {str(name): str(value) for name, value in (policy.get("variables") or {}).items()}
     secrets = {str(name).casefold() for name in policy.get("secrets") or ()}
     yield _say(f"Found {len(values)} collection variables.", file="tspolicy.cpp")
-    for name in policy.get("unset") or ():
-        value = yield from _asked(wizard.variable(str(name), str(name).casefold() in secrets))
+    unset = tuple(str(name) for name in policy.get("unset") or ())
+    for at, name in enumerate(unset, 1):
+        value = yield from _asked(wizard.variable(name, name.casefold() in secrets, unset[at:]))
         if value:
-            values[str(name)] = value
+            values[name] = value
     download = str((policy.get("deployment") or {}).get("download") or "")
     values["_SMSTSRunFromDP" if download == RUN_FROM_DP else "_SMSTSDownloadOnDemand"] = "true"
     return values

@@ -136,6 +136,7 @@ def test_variables_left_empty_are_asked_for_and_their_values_never_told() -> Non
         ("Pin", True),
         ("Floor", False),
     ]
+    assert [page.later for page in site.shown] == [("Pin", "Floor"), ("Floor",), ()]
     assert ["not shown" in page.prompt for page in site.shown] == [False, True, False]
     assert "hunter2" not in repr((site.told, site.log)) and "B 12" not in repr((site.told, site.log))
 
@@ -214,5 +215,6 @@ def test_a_page_reads_as_its_user_needs() -> None:
         "title": "Edit task sequence variables",
         "name": "Room",
         "secret": False,
+        "later": [],
         "refused": "",
     }

@@ -53,6 +53,29 @@ def test_a_rehearsal_offers_all_missing_doubles_at_once_and_they_can_be_pasted(t
     assert one is not None and one.message.startswith("step 'Note the end'")
 
 
+def test_a_rehearsal_tells_every_machine_that_would_stand_at_a_page(tmp_path: Path) -> None:
+    path = tmp_path / "a.yaml"
+    path.write_text("""scenario: A
+machines: {PC-1: {machine: uefi-x64}, PC-2: {machine: uefi-x64}}
+site:
+  site: LAB
+  devices: {PC-1: {mac: 52:54:00:00:00:01}, PC-2: {mac: 52:54:00:00:00:02}}
+  collections: {Both: {members: [PC-1, PC-2], variables: {Room: , Pin: {secret: true}}}}
+  boot_images: {LAB00002: }
+  sequences: {LAB00010: {sequence: who-is-it.xml, boot_image: LAB00002}}
+  deployments: {LAB20000: {sequence: LAB00010, collection: Both}}
+expect: {result: success}
+""")
+    (loaded,) = load_scenarios([path])
+    settings = Settings(tmp_path, tmp_path / "cache", tmp_path)
+    fault = rehearse(loaded, read_checked_sequences(loaded), settings)
+    assert fault is not None and fault.message == "; ".join(
+        f"the wizard of machine '{name}' asks for variables Room, Pin, and the scenario gives no value"
+        for name in ("PC-1", "PC-2")
+    )
+    assert fault.hint.count("wizard:") == 1  # the lines to paste are the same
+
+
 def test_an_image_of_an_older_build_lacks_nothing_and_the_boot_configuration_is_known(tmp_path: Path) -> None:
     (tmp_path / "cache").mkdir()
     remembered = {"Windows\\Boot\\EFI\\bootmgfw.efi": [7, "aa"]}
