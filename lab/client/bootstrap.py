@@ -12,6 +12,8 @@ from typing import Any
 
 from lab.client import wizard
 from lab.client.wizard import Page, Refused
+from lab.sequence.codec import from_json
+from lab.sequence.references import referring
 
 #: The codes of an ending without a sequence: E_FAIL, and that the site has no location (a guess).
 FAILED = 0x80004005
@@ -114,9 +116,7 @@ def bootstrap() -> Driven:
     if missing:
         code = f"Code(0x{NO_LOCATION:08X})"
         yield _say(f"Failed to resolve selected task sequence dependencies. {code}", 3, _WIZARD)
-        return Nothing(
-            f"the task sequence refers to {', '.join(missing)}, which the site does not know", NO_LOCATION
-        )
+        return Nothing(f"the task sequence refers to {_named(policy, missing)}", NO_LOCATION)
     return Begin(policy, variables, tuple(policy.get("secrets") or ()))
 
 
@@ -194,6 +194,16 @@ def _dependencies(policy: Mapping[str, Any]) -> Generator[Request, Any, tuple[st
         if not answer.get("known"):
             deleted.append(package)
     return tuple(deleted)
+
+
+def _named(policy: Mapping[str, Any], missing: tuple[str, ...]) -> str:
+    """What is deleted, with the steps that need it."""
+    known = dict(policy.get("sequence") or {})
+    told = ", ".join(missing) + ", which the site does not know"
+    if not known:
+        return told
+    sequence = from_json(known)
+    return told + "".join(f"; {one} is named by {referring(sequence, one)}" for one in missing)
 
 
 def _say(message: str, type: int = 1, file: str = "tsmbootstrap.cpp", component: str = _BOOTSTRAP) -> Say:

@@ -28,7 +28,7 @@ from lab.scenario.machines import LoadedMachine
 from lab.scenario.schema import machine_spec
 from lab.scenario.sitefile import SequenceEntry
 from lab.sequence.model import TaskSequence
-from lab.sequence.references import needed
+from lab.sequence.references import needed, referring
 from lab.sequence.validate import validate
 from lab.settings import Settings
 from lab.site.content import ContentFile, HashCache, read_library
@@ -163,18 +163,15 @@ def check_content(loaded: LoadedScenario, sequence: TaskSequence) -> None:
         declared |= {package.id.upper() for package in loaded.site.objects.packages}
     # A child stands in its step's place by now; the referenceList may still have it.
     children = child_ids(loaded, sequence)
-    lacking = {
-        item.package: item
-        for item in reversed(needed(sequence))
-        if item.package and item.package.upper() not in declared and item.package.upper() not in children
-    }
+    names = {item.package for item in needed(sequence) if item.package}
+    lacking = sorted(name for name in names if name.upper() not in declared | children)
     if lacking:
-        named = "".join(f"{item.position}: names {package}\n" for package, item in sorted(lacking.items()))
+        named = "".join(f"{package} is named by {referring(sequence, package)}\n" for package in lacking)
         raise LabFault(
-            f"the sequence refers to {', '.join(sorted(lacking))}, and there is no content for it",
+            f"the sequence refers to {', '.join(lacking)}, and there is no content for it",
             hint=f"{named}say where it is, or what you want to see ('missing': on no distribution point, "
             "'deleted': the site does not know it any more):\n"
-            + offer(sorted(lacking), sequence, loaded.scenario.values, loaded.arguments),
+            + offer(lacking, sequence, loaded.scenario.values, loaded.arguments),
         )
 
 

@@ -22,6 +22,8 @@ from lab.client.bootstrap import (
     Show,
     bootstrap,
 )
+from lab.sequence.codec import to_json
+from lab.sequence.xmlformat import read_sequence
 
 
 def deployment(identifier: str, name: str = "Install", purpose: str = "available") -> dict[str, Any]:
@@ -171,6 +173,20 @@ def test_a_deleted_package_lets_the_sequence_not_run() -> None:
     assert result.code == NO_LOCATION
     assert "LAB00004" in result.reason and "LAB00001" not in result.reason
     assert (3, "Failed to resolve selected task sequence dependencies. Code(0x80040102)") in site.log
+
+
+@pytest.mark.rule("R68")
+def test_a_deleted_package_is_told_with_the_steps_that_need_it() -> None:
+    text = """<sequence><group name="Tools">
+<step name="Fetch"><action>smsswd.exe /run:LAB00004 setup.exe</action></step></group>
+<referenceList><reference package="LAB00004"/></referenceList></sequence>"""
+    sequence = to_json(read_sequence(text.encode(), "install.xml"))
+    result = Site(policy={"references": ["LAB00004"], "sequence": sequence}).run()
+    assert isinstance(result, Nothing)
+    assert result.reason == (
+        "the task sequence refers to LAB00004, which the site does not know; "
+        "LAB00004 is named by step 'Tools / Fetch' (install.xml:2:1)"
+    )
 
 
 @pytest.mark.rule("R72")
