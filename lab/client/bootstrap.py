@@ -21,7 +21,6 @@ NO_LOCATION = 0x80040102
 
 #: Observed: what a machine says that has no deployment.
 NO_TASK_SEQUENCES = "There are no task sequences available for this computer."
-RUN_FROM_DP = "run from distribution point"
 
 _BOOTSTRAP, _PXE = "TSMBootstrap", "TSPxe"
 _WIZARD = "tsmediawizardcontrol.cpp"
@@ -156,7 +155,7 @@ def _asked(page: Page) -> Generator[Request, Any, str]:
 
 
 def _variables(policy: Mapping[str, Any]) -> Generator[Request, Any, dict[str, str]]:
-    """The variables that the run starts with: the site's, what the wizard asked for, how content comes."""
+    """The variables that the run starts with: the site's, and what the wizard asked for."""
     values = {str(name): str(value) for name, value in (policy.get("variables") or {}).items()}
     secrets = {str(name).casefold() for name in policy.get("secrets") or ()}
     yield _say(f"Found {len(values)} collection variables.", file="tspolicy.cpp")
@@ -165,8 +164,6 @@ def _variables(policy: Mapping[str, Any]) -> Generator[Request, Any, dict[str, s
         value = yield from _asked(wizard.variable(name, name.casefold() in secrets, unset[at:]))
         if value:
             values[name] = value
-    download = str((policy.get("deployment") or {}).get("download") or "")
-    values["_SMSTSRunFromDP" if download == RUN_FROM_DP else "_SMSTSDownloadOnDemand"] = "true"
     return values
 
 

@@ -47,6 +47,12 @@ def step_references(step: Step, listed: frozenset[str] = frozenset()) -> tuple[R
     return tuple(seen.values())
 
 
+def accesses_directly(step: Step) -> bool:
+    """Whether an image's step has the option "access content directly from the distribution point": it needs
+    a package share and the Network Access Account, and no hash is looked at (documented)."""
+    return step.run_from_net or step.variable("RunFromNet").strip().casefold() == "true"
+
+
 def listed_ids(sequence: TaskSequence) -> frozenset[str]:
     """The ids of the referenceList's packages, in upper case."""
     return frozenset(item.package.upper() for item in sequence.references if item.package)

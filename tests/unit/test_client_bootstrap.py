@@ -85,7 +85,7 @@ def test_one_available_deployment_runs_without_a_page() -> None:
     assert isinstance(result, Begin)
     assert site.asked == ["LAB20001"]
     assert site.shown == []
-    assert result.variables == {"Color": "blue", "_SMSTSDownloadOnDemand": "true"}
+    assert result.variables == {"Color": "blue"}
     assert result.secrets == ("Pin",)
 
 
@@ -194,19 +194,6 @@ def test_a_site_without_an_account_is_told_of_before_the_content_fails() -> None
     site = Site(policy={"references": ["LAB00001"], "naa": None}, locations={"LAB00001": found("LAB00001")})
     assert isinstance(site.run(), Begin)
     assert (2, "Network Access Account is not set") in site.log
-
-
-@pytest.mark.rule("R63")
-@pytest.mark.rule("R62")
-@pytest.mark.parametrize(
-    ("download", "name"),
-    [("run from distribution point", "_SMSTSRunFromDP"), ("when needed", "_SMSTSDownloadOnDemand")],
-)
-def test_the_deployment_says_how_content_comes(download: str, name: str) -> None:
-    site = Site(policy={"deployment": {"id": "LAB20001", "download": download}})
-    result = site.run()
-    assert isinstance(result, Begin)
-    assert result.variables == {name: "true"}
 
 
 def test_a_policy_that_is_gone_is_nothing_to_run() -> None:

@@ -6,6 +6,7 @@ import hashlib
 import json
 from pathlib import Path
 
+import pytest
 import yaml
 
 from lab.errors import LabFault, PhaseTimeout
@@ -74,6 +75,41 @@ expect: {result: success}
         for name in ("PC-1", "PC-2")
     )
     assert fault.hint.count("wizard:") == 1  # the lines to paste are the same
+
+
+@pytest.mark.rule("R63", shown="sim")
+@pytest.mark.parametrize("share", [True, False])
+def test_an_image_that_its_step_accesses_directly_is_applied_from_its_share_or_fails(
+    tmp_path: Path, share: bool
+) -> None:
+    sample = Path(__file__).parents[2] / "scenarios" / "sequences" / "bare-metal.xml"
+    field = 'property="RunFromNet" hidden="true">'
+    text = sample.read_text().replace(f"{field}false", f"{field}true")
+    (tmp_path / "direct.xml").write_text(text)
+    path = tmp_path / "a.yaml"
+    path.write_text(f"""scenario: A
+machine: uefi-x64
+mac: 52:54:00:00:00:01
+doubles: [{{command: '*'}}]
+site:
+  site: LAB
+  network_access_account: {{user: LAB\\naa, password: Direct-7}}
+  devices: {{PC-1: {{mac: 52:54:00:00:00:01}}}}
+  packages: {{LAB00003: {{content: client}}}}
+  os_images: {{LAB00001: {{package_share: {str(share).lower()}}}}}
+  boot_images: {{LAB00002: }}
+  sequences: {{LAB00010: {{sequence: direct.xml, boot_image: LAB00002}}}}
+  deployments: {{LAB20000: {{sequence: LAB00010, collection: All Systems}}}}
+expect: {{result: success}}
+""")
+    (loaded,) = load_scenarios([path])
+    settings = Settings(tmp_path, tmp_path / "cache", tmp_path)
+    simulate_into(tmp_path, loaded, read_checked_sequences(loaded), settings, lambda event: None)
+    log = (tmp_path / "PC-1" / "smsts.log").read_text(encoding="utf-8-sig")
+    assert "The content of LAB00001 is accessed directly from the distribution point" in log
+    assert "download content locally for Package LAB00001" not in log
+    assert ("Failed to resolve the source for SMS PKGID=LAB00001, hr=0x80070043" in log) == (not share)
+    assert ("Apply Windows Settings" in log) == share
 
 
 def test_an_image_of_an_older_build_lacks_nothing_and_the_boot_configuration_is_known(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from lab.site.model import (
     Deployment,
     Device,
     DistributionPoint,
+    Download,
     SiteObjects,
     SitePackage,
     SiteSequence,
@@ -163,6 +164,24 @@ def test_the_policy_is_the_sequence_with_the_values_of_one_computer() -> None:
     assert policy["deployment"] == {"id": "LAB20001", "purpose": "required", "download": "when needed"}
     assert (policy["boot_image"], policy["machine_name"]) == ("LAB00002", "PC-1")
     assert "Secret-1" not in json.dumps(point.events) and "4711" not in json.dumps(point.events)
+
+
+@pytest.mark.rule("R63")
+@pytest.mark.rule("R62")
+@pytest.mark.parametrize(
+    ("download", "told"),
+    [
+        ("run from distribution point", {"_SMSTSRunFromDP": "true"}),
+        ("when needed", {"_SMSTSDownloadOnDemand": "true"}),
+        ("all before start", {}),
+    ],
+)
+def test_the_deployment_says_how_content_comes(download: Download, told: dict[str, str]) -> None:
+    site = replace(SITE, deployments=(replace(SITE.deployments[0], download=download),))
+    policy = Point(site).policy(MAC, UUID, "LAB20001")
+    assert policy is not None
+    names = ("_SMSTSRunFromDP", "_SMSTSDownloadOnDemand")
+    assert {name: value for name, value in policy["variables"].items() if name in names} == told
 
 
 def test_a_computer_gets_the_policy_of_its_own_deployments_only() -> None:
