@@ -17,7 +17,7 @@ from lab.errors import InputError, Problem, UsageError
 from lab.scenario.finding import find_sequence, nearest_path
 from lab.scenario.sitechecks import KINDS, Checks, packages_of
 from lab.scenario.siteschema import BUILT_IN, BootImageEntry, ContentEntry, SiteFile, SiteVariable
-from lab.scenario.sitewarnings import warnings
+from lab.scenario.sitewarnings import needs_of, warnings
 from lab.scenario.software import Application, Package
 from lab.sequence.model import TaskSequence
 from lab.sequence.nested import found_in
@@ -99,7 +99,7 @@ def _site_of(
     told: list[Problem] = []
     installing = {key: any(highrisk.installs_os(one) for one in ones) for key, ones in read.items()}
     for risk in highrisk.problems(objects, installing):
-        problem = document.place("deployments", risk.deployment, "collection").problem(risk.text)
+        problem = document.place("deployments", risk.deployment, "collection").problem(risk.text, risk.hint)
         (found if risk.refused else told).append(problem)
     if found:
         raise InputError(sorted(set(found)))
@@ -114,7 +114,7 @@ def _site_of(
         )
         for identifier, entry in file.packages.items()
     }
-    told += warnings(document, objects)
+    told += warnings(document, objects, {key: needs_of(ones) for key, ones in read.items()})
     return LoadedSite(
         document, objects, entries, content, programs, file.applications, tuple(sorted(set(told)))
     )

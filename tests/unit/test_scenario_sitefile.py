@@ -64,7 +64,7 @@ def test_a_site_with_everything() -> None:
     assert objects.code == "LAB" and objects.account is not None and objects.account.valid
     images = {one.id: one for one in objects.packages}
     assert images["LAB00002"].kind == "boot-image" and images["LAB00001"].kind == "os-image"
-    assert images["LAB00004"].distributed == {"DP1": "there", "DP2": "there"} and images["LAB00004"].share
+    assert images["LAB00004"].distributed == {"DP1": "there", "DP2": "there"}
     assert images["LAB00004"].version == 3
     assert {key: str(value) for key, value in loaded.content.items() if key != "LAB00004"} == {
         "LAB00001": "reference-image", "LAB00002": "boot-image", "LAB00003": "client",
