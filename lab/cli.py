@@ -46,7 +46,7 @@ from lab.run.budget import USUAL, Candidate, choose
 from lab.run.doctor import examine
 from lab.run.front import run_scenario
 from lab.run.hidden import secret_values
-from lab.run.prepare import check_content, make_plan, read_checked_sequences
+from lab.run.prepare import check_content, make_plan, read_checked_sequence, read_checked_sequences
 from lab.run.turn import host_factor, turn
 from lab.scenario.commandline import command_line_scenario
 from lab.scenario.fields import duration
@@ -54,6 +54,7 @@ from lab.scenario.loader import LoadedScenario, load_scenarios
 from lab.scenario.matrix import file_schema
 from lab.scenario.schema import Template
 from lab.scenario.siteschema import SiteFile
+from lab.sequence.validate import warnings
 from lab.settings import Settings
 from lab.yamlio import Model, json_schema
 
@@ -289,9 +290,15 @@ def _check_all(scenarios: Iterable[LoadedScenario]) -> None:
 
 
 def _warn(scenarios: Iterable[LoadedScenario]) -> None:
-    """Say once what the scenarios' sites may say and hardly mean."""
-    sites = [loaded.site for loaded in scenarios if loaded.site is not None]
-    for warning in dict.fromkeys(warning for one in sites for warning in one.warnings):
+    """Say once what the scenarios' sites may say and hardly mean; of an export that is run alone, which has
+    no site file, what its sequence does."""
+    told: list[Problem] = []
+    for loaded in scenarios:
+        if loaded.site is not None:
+            told += loaded.site.warnings
+        elif loaded.arguments:
+            told += warnings(read_checked_sequence(loaded))
+    for warning in dict.fromkeys(told):
         ERR.print(Text(f"warning  {warning}", style="yellow"))
 
 

@@ -14,6 +14,9 @@ from typing import Any
 
 from lab.errors import LabFault
 
+#: How many variables are looked at: a machine may name any number.
+_MOST_NAMED = 100
+
 
 class UnansweredPage(LabFault):
     """The wizard asks for something that the scenario does not answer; the hint has the lines to paste."""
@@ -22,6 +25,7 @@ class UnansweredPage(LabFault):
 def typed(page: Mapping[str, Any], answers: Mapping[str, Any], *, machine: str) -> str:
     """The line to type while ``page`` is on the screen of ``machine``.
 
+    That a page to come will have no answer, either, is said at the first of them, with all that are missing.
     Raises UnansweredPage with the lines to paste where the scenario has no answer, or a wrong one, and
     LabFault for a value that the wizard refused and for what is no page: a machine may send anything.
     """
@@ -33,16 +37,17 @@ def typed(page: Mapping[str, Any], answers: Mapping[str, Any], *, machine: str) 
     try:
         if page["page"] == "choose":
             return _choice(page, answers, machine)
-        name = str(page["name"])
+        name, later = str(page["name"]), [str(one) for one in page.get("later") or ()][:_MOST_NAMED]
     except (KeyError, TypeError, IndexError) as error:
         raise LabFault(
             f"machine '{machine}' showed a page that is none of the wizard's: {error!r}"
         ) from error
     known = {key.casefold(): str(value) for key, value in (answers.get("variables") or {}).items()}
-    if name.casefold() not in known:
+    if missing := [one for one in (name, *later) if one.casefold() not in known]:
+        asked = f"variable{'s' if len(missing) > 1 else ''} {', '.join(missing)}"
         raise _unanswered(
-            f"the wizard of machine '{machine}' asks for variable {name}, and the scenario gives no value",
-            f"  variables:\n    {name}: the value",
+            f"the wizard of machine '{machine}' asks for {asked}, and the scenario gives no value",
+            "  variables:\n" + "\n".join(f"    {one}: the value" for one in missing),
         )
     return known[name.casefold()]
 

@@ -12,7 +12,9 @@ from typing import Any
 
 from lab.client import wizard
 from lab.client.wizard import Page, Refused
+from lab.sequence.codec import from_json
 from lab.sequence.codes import E_FAIL, NO_LOCATION
+from lab.sequence.references import referring
 
 #: Observed: what a machine says that has no deployment.
 NO_TASK_SEQUENCES = "There are no task sequences available for this computer."
@@ -110,9 +112,7 @@ def bootstrap() -> Driven:
     if missing:
         code = f"Code(0x{NO_LOCATION:08X})"
         yield _say(f"Failed to resolve selected task sequence dependencies. {code}", 3, _WIZARD)
-        return Nothing(
-            f"the task sequence refers to {', '.join(missing)}, which the site does not know", NO_LOCATION
-        )
+        return Nothing(f"the task sequence refers to {_named(policy, missing)}", NO_LOCATION)
     return Begin(policy, variables, tuple(policy.get("secrets") or ()))
 
 
@@ -156,10 +156,11 @@ def _variables(policy: Mapping[str, Any]) -> Generator[Request, Any, dict[str, s
     values = {str(name): str(value) for name, value in (policy.get("variables") or {}).items()}
     secrets = {str(name).casefold() for name in policy.get("secrets") or ()}
     yield _say(f"Found {len(values)} collection variables.", file="tspolicy.cpp")
-    for name in policy.get("unset") or ():
-        value = yield from _asked(wizard.variable(str(name), str(name).casefold() in secrets))
+    unset = tuple(str(name) for name in policy.get("unset") or ())
+    for at, name in enumerate(unset, 1):
+        value = yield from _asked(wizard.variable(name, name.casefold() in secrets, unset[at:]))
         if value:
-            values[str(name)] = value
+            values[name] = value
     return values
 
 
@@ -187,6 +188,16 @@ def _dependencies(policy: Mapping[str, Any]) -> Generator[Request, Any, tuple[st
         if not answer.get("known"):
             deleted.append(package)
     return tuple(deleted)
+
+
+def _named(policy: Mapping[str, Any], missing: tuple[str, ...]) -> str:
+    """What is deleted, with the steps that need it."""
+    known = dict(policy.get("sequence") or {})
+    told = ", ".join(missing) + ", which the site does not know"
+    if not known:
+        return told
+    sequence = from_json(known)
+    return told + "".join(f"; {one} is named by {referring(sequence, one)}" for one in missing)
 
 
 def _say(message: str, type: int = 1, file: str = "tsmbootstrap.cpp", component: str = _BOOTSTRAP) -> Say:

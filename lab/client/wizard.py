@@ -26,13 +26,15 @@ class Item:
 @dataclass(frozen=True)
 class Page:
     """A page that waits for a line. ``items`` of a choice; ``name`` of a variable, ``secret``: it is not
-    shown while it is typed. ``refused``: why the line before was none."""
+    shown while it is typed; ``later``: the variables that are asked for after it. ``refused``: why the line
+    before was none."""
 
     kind: Literal["choose", "variable"]
     title: str
     items: tuple[Item, ...] = ()
     name: str = ""
     secret: bool = False
+    later: tuple[str, ...] = ()
     refused: str = ""
 
     def to_json(self) -> dict[str, Any]:
@@ -44,7 +46,7 @@ class Page:
                 for item in self.items
             ]
         else:
-            told |= {"name": self.name, "secret": self.secret}
+            told |= {"name": self.name, "secret": self.secret, "later": list(self.later)}
         return {**told, "refused": self.refused}
 
     def done(self, value: str) -> dict[str, Any]:
@@ -87,9 +89,9 @@ def choice(assignments: list[Mapping[str, Any]]) -> Page:
     )
 
 
-def variable(name: str, secret: bool) -> Page:
-    """The page that asks for a variable which the site left empty."""
-    return Page("variable", "Edit task sequence variables", name=name, secret=secret)
+def variable(name: str, secret: bool, later: tuple[str, ...] = ()) -> Page:
+    """The page that asks for a variable which the site left empty; ``later``: those asked for after it."""
+    return Page("variable", "Edit task sequence variables", name=name, secret=secret, later=later)
 
 
 def take(page: Page, text: str) -> str | Refused:

@@ -20,6 +20,7 @@ from lab.judge.judging import judge
 from lab.judge.record import RunRecord
 from lab.pytest_plugin import ExpectationFailed, LabBroke
 from lab.pytest_plugin.showing import status_line
+from lab.pytest_plugin.warned import SiteWarning, warn
 from lab.report.summary import render_fault, render_verdict
 from lab.run.budget import USUAL, Candidate
 from lab.run.compare import against_simulator
@@ -107,7 +108,7 @@ class _Told(pytest.Collector):
         if isinstance(error, InputError):
             count = len(error.problems)
             return f"{error.message}\n{count} problem{'' if count == 1 else 's'}, nothing was started."
-        if isinstance(error, LabError):
+        if isinstance(error, LabError | SiteWarning):
             return str(error)
         return super().repr_failure(excinfo)
 
@@ -117,7 +118,9 @@ class ScenarioFile(_Told, pytest.File):
 
     def collect(self) -> Iterable[pytest.Item | pytest.Collector]:
         settings = Settings.from_environment()
-        for loaded in load_scenarios([self._shown()], templates=settings.vm_templates):
+        scenarios = load_scenarios([self._shown()], templates=settings.vm_templates)
+        warn(self.config, *scenarios)
+        for loaded in scenarios:
             run = ScenarioRun(loaded, settings, self.config)
             if loaded.variant:
                 yield Variant.from_parent(self, name=loaded.variant, run=run)

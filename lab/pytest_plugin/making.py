@@ -14,6 +14,7 @@ from lab.errors import UsageError
 from lab.pytest_plugin import LabBroke
 from lab.pytest_plugin.machine import Machine, Run
 from lab.pytest_plugin.showing import status_line
+from lab.pytest_plugin.warned import warn
 from lab.report.summary import render_fault
 from lab.run.doctor import lacking
 from lab.run.front import run_scenario
@@ -68,6 +69,7 @@ class Lab:
             {**values, **more}, shown(self._path, self._config), line=line,
             templates=self._settings.vm_templates,
         )  # fmt: skip
+        warn(self._config, loaded)
         holds = (hold_before,) if isinstance(hold_before, str) else tuple(hold_before)
         follow = self._shown.enter_context(status_line(self._config))
         live: LiveRun | SimulatedRun
@@ -113,6 +115,7 @@ def run_file(name: str | Path, request: pytest.FixtureRequest) -> Run:
     settings = Settings.from_environment()
     path = shown(request.path.parent / name, request.config)
     (loaded,) = load_scenarios([path], templates=settings.vm_templates)
+    warn(request.config, loaded)
     fidelity = request.config.getoption("fidelity")
     if fidelity == "vm":
         need_host(loaded, settings)

@@ -6,6 +6,7 @@ Builds what is missing (boot images, reference image); starts no machine.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,12 +22,13 @@ from lab.run.offer import offer
 from lab.run.plan import MachinePlan, RunPlan
 from lab.run.siteplan import child_ids, policy_bases, site_objects
 from lab.run.software import complete
+from lab.scenario.finding import nearest_path
 from lab.scenario.loader import LoadedScenario, check_decisions, check_steps
 from lab.scenario.machines import LoadedMachine
 from lab.scenario.schema import machine_spec
 from lab.scenario.sitefile import SequenceEntry
 from lab.sequence.model import TaskSequence
-from lab.sequence.references import needed
+from lab.sequence.references import needed, referring
 from lab.sequence.validate import validate
 from lab.settings import Settings
 from lab.site.content import ContentFile, HashCache, read_library
@@ -148,30 +150,28 @@ def check_content(loaded: LoadedScenario, sequence: TaskSequence) -> None:
     """
     for written in loaded.scenario.content:
         source = loaded.content.get(written.upper())
-        if isinstance(source, Path) and not source.exists():
+        if isinstance(source, Path) and not os.path.exists(source):
             place = loaded.document.place("content", written)
             relative = "the working directory" if loaded.arguments else "the scenario"
+            near = nearest_path(loaded.scenario.content[written].source or "", Path(place.path).parent)
             raise LabFault(
                 f"package {written} has no content: there is no '{source}'",
-                hint=f"{place} names it; a path is relative to {relative}",
+                hint=f"{place} names it; a path is relative to {relative}; {near}",
             )
     declared = {package.upper() for package in (*loaded.packages, *loaded.scenario.content)}
     if loaded.site is not None:
         declared |= {package.id.upper() for package in loaded.site.objects.packages}
     # A child stands in its step's place by now; the referenceList may still have it.
     children = child_ids(loaded, sequence)
-    lacking = {
-        item.package: item
-        for item in reversed(needed(sequence))
-        if item.package and item.package.upper() not in declared and item.package.upper() not in children
-    }
+    names = {item.package for item in needed(sequence) if item.package}
+    lacking = sorted(name for name in names if name.upper() not in declared | children)
     if lacking:
-        named = "".join(f"{item.position}: names {package}\n" for package, item in sorted(lacking.items()))
+        named = "".join(f"{package} is named by {referring(sequence, package)}\n" for package in lacking)
         raise LabFault(
-            f"the sequence refers to {', '.join(sorted(lacking))}, and there is no content for it",
+            f"the sequence refers to {', '.join(lacking)}, and there is no content for it",
             hint=f"{named}say where it is, or what you want to see ('missing': on no distribution point, "
             "'deleted': the site does not know it any more):\n"
-            + offer(sorted(lacking), sequence, loaded.scenario.values, loaded.arguments),
+            + offer(lacking, sequence, loaded.scenario.values, loaded.arguments),
         )
 
 

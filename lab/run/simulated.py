@@ -117,9 +117,10 @@ def rehearse(
         answered = [item.double for item in found]
         runs = _simulated(loaded, sequences, settings, Timeline(lockstep), lockstep, answered)
         faults = [run.fault for run in runs.values()]
-        for fault in faults:
-            if isinstance(fault, UnansweredPage) and not found:
-                return LabFault(fault.message, hint=f"no machine was started; {fault.hint}")
+        pages = [fault for fault in faults if isinstance(fault, UnansweredPage)]
+        if pages and not found:
+            told = "\n".join(dict.fromkeys(page.hint for page in pages))
+            return LabFault("; ".join(page.message for page in pages), hint=f"no machine was started; {told}")
         new = [
             fault
             for fault in faults

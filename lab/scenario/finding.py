@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import difflib
+import os
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import lab
 from lab.errors import InputError, Problem
 from lab.scenario.schema import Template
 from lab.site.exports import is_export_folder
 from lab.yamlio import Scalar, did_you_mean, load_model, quoted
+
+#: How many names of a folder a hint tells.
+_SHOWN = 8
 
 
 def _above(path: Path) -> Iterator[Path]:
@@ -78,6 +83,29 @@ def sequence_file(name: str, path: Path) -> Path | None:
         if found.is_file() or is_export_folder(found):
             return found
     return None
+
+
+def nearest_path(written: str, folder: Path) -> str:
+    """A hint for a path (from ``folder``, unless absolute) of which nothing is there: the nearest that is."""
+    there = Path()
+    for part in PurePosixPath(written.replace("\\", "/")).parts:
+        if not os.path.lexists(folder / there / part):
+            known = _names(folder / there)
+            near = difflib.get_close_matches(part, known, n=1)
+            if not near:
+                holder = "the folder" if there == Path() else quoted(there)
+                more = f" and {len(known) - _SHOWN} more" if len(known) > _SHOWN else ""
+                return f"{holder} holds {', '.join(known[:_SHOWN]) or 'nothing'}{more}"
+            part = near[0]
+        there /= part
+    return f"did you mean {quoted(there)}?"
+
+
+def _names(folder: Path) -> list[str]:
+    try:
+        return sorted(os.listdir(folder))
+    except OSError:
+        return []
 
 
 def find_site(written: Scalar, path: Path, problems: list[Problem]) -> Path | None:

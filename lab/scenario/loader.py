@@ -6,6 +6,7 @@ Looks at the disk only for what a scenario names: its template, its sequence, it
 from __future__ import annotations
 
 import difflib
+import os
 from collections.abc import Iterable, Iterator
 from collections.abc import Mapping as MappingOf
 from dataclasses import dataclass, field
@@ -242,7 +243,7 @@ def find_content(
             continue
         if source in BUILT_IN_CONTENT:
             content[package] = source
-        elif not (path.parent / source).exists() and (
+        elif not os.path.exists(path.parent / source) and (
             near := difflib.get_close_matches(source, BUILT_IN_CONTENT, n=1, cutoff=0.8)
         ):
             place = document.place("content", written)

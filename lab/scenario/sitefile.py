@@ -1,24 +1,28 @@
 """Site files -> a site's objects, with every problem of a file at once.
 
 ``siteschema`` says what may be written, ``sitechecks`` what may refer to what. Nothing is started, and of the
-disk only the task sequences are read: whether a deployment installs an operating system is seen in them.
+disk only the task sequences are read: whether a deployment installs an operating system is seen in them. Of
+content it is looked at whether it is there.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import difflib
+import os
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from lab.errors import InputError, Problem, UsageError
-from lab.scenario.finding import find_sequence
+from lab.scenario.finding import find_sequence, nearest_path
 from lab.scenario.sitechecks import KINDS, Checks, packages_of
 from lab.scenario.siteschema import BUILT_IN, BootImageEntry, ContentEntry, SiteFile, SiteVariable
-from lab.scenario.sitewarnings import warnings
+from lab.scenario.sitewarnings import needs_of, warnings
 from lab.scenario.software import Application, Package
 from lab.sequence.model import TaskSequence
 from lab.sequence.nested import found_in
 from lab.site import highrisk
+from lab.site.content import unusable
 from lab.site.exports import ExportFile, read_file
 from lab.site.model import (
     Account,
@@ -32,7 +36,7 @@ from lab.site.model import (
     SiteSequence,
     Window,
 )  # fmt: skip
-from lab.yamlio import Document, Listing, Node, Scalar, as_document, load_nodes
+from lab.yamlio import Document, Listing, Node, Scalar, as_document, load_nodes, quoted
 from lab.yamlio import Mapping as MappingNode
 
 #: How often wrong values are cut out of a file before the rest of it is left alone.
@@ -91,11 +95,11 @@ def _site_of(
     file = document.value
     entries, read = _sequences(document, path, checks.problems)
     objects = objects_of(checks, members, {key: one[0].name for key, one in read.items()})
-    found = [*before, *checks.problems]
+    found = [*before, *checks.problems, *_without_content(document, path)]
     told: list[Problem] = []
     installing = {key: any(highrisk.installs_os(one) for one in ones) for key, ones in read.items()}
     for risk in highrisk.problems(objects, installing):
-        problem = document.place("deployments", risk.deployment, "collection").problem(risk.text)
+        problem = document.place("deployments", risk.deployment, "collection").problem(risk.text, risk.hint)
         (found if risk.refused else told).append(problem)
     if found:
         raise InputError(sorted(set(found)))
@@ -110,10 +114,24 @@ def _site_of(
         )
         for identifier, entry in file.packages.items()
     }
-    told += warnings(document, objects)
+    told += warnings(document, objects, {key: needs_of(ones) for key, ones in read.items()})
     return LoadedSite(
         document, objects, entries, content, programs, file.applications, tuple(sorted(set(told)))
     )
+
+
+def _without_content(document: Document[SiteFile], path: Path) -> Iterator[Problem]:
+    """Packages of any kind whose content is not there, or of which no package can be made."""
+    for section, identifier, entry in packages_of(document.value):
+        if entry.content is None or entry.content in BUILT_IN:
+            continue
+        place = document.place(section, identifier, "content")
+        if not os.path.exists(path.parent / entry.content):
+            near = difflib.get_close_matches(entry.content, BUILT_IN, n=1, cutoff=0.8)
+            hint = f"did you mean {quoted(near[0])}?" if near else nearest_path(entry.content, path.parent)
+            yield place.problem(f"there is no file or folder {quoted(entry.content)}", hint)
+        elif wrong := unusable(path.parent / entry.content):
+            yield place.problem(f"{quoted(entry.content)} is no content: {wrong}")
 
 
 def _without(root: Node, error: InputError) -> Document[SiteFile] | None:

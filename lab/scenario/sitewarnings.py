@@ -2,21 +2,61 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from itertools import combinations
 
 from lab.errors import Problem
+from lab.scenario.sitechecks import packages_of
 from lab.scenario.siteschema import SiteFile
-from lab.site.model import SiteObjects
+from lab.sequence.model import TaskSequence
+from lab.sequence.references import accesses_directly, active_steps, listed_ids, step_references
+from lab.site.model import ALL_SYSTEMS, ALL_UNKNOWN, Deployment, SiteObjects
 from lab.yamlio import Document, quoted
 
+#: Steps that get content into a folder of its own, wherever the deployment runs from.
+_FETCHING = frozenset(
+    {"SMS_TaskSequence_SetupWindowsAndSMSAction", "SMS_TaskSequence_DownloadPackageContentAction"}
+)
 
-def warnings(document: Document[SiteFile], site: SiteObjects) -> list[Problem]:
+
+@dataclass(frozen=True)
+class Needs:
+    """Packages (upper case) that a sequence's enabled steps name: all; without those that are fetched into a
+    folder whatever the deployment says; and those that a step accesses directly on the share."""
+
+    all: frozenset[str]
+    used: frozenset[str]
+    direct: frozenset[str]
+
+
+def needs_of(sequences: Iterable[TaskSequence]) -> Needs:
+    """What sequences need, all together."""
+    named = [
+        (step, reference.package.upper())
+        for sequence in sequences
+        for step, enabled in active_steps(sequence)
+        if enabled
+        for reference in step_references(step, listed_ids(sequence))
+        if reference.package
+    ]
+    return Needs(
+        frozenset(package for _, package in named),
+        frozenset(package for step, package in named if step.type not in _FETCHING),
+        frozenset(package for step, package in named if accesses_directly(step)),
+    )
+
+
+def warnings(document: Document[SiteFile], site: SiteObjects, needs: Mapping[str, Needs]) -> list[Problem]:
+    """``needs``: what the sequence of each package id (upper case) needs."""
     return [
         *_records(document),
+        *_to_nobody(document, site),
         *_boot_images(document, site),
         *_schedules(document),
         *_ties(document, site),
+        *_shares(document, site, needs),
+        *_account(document, site, needs),
     ]
 
 
@@ -34,7 +74,7 @@ def _records(document: Document[SiteFile]) -> Iterator[Problem]:
                 yield document.place("devices", name, key).problem(text)
 
 
-def _boot_images(document: Document[SiteFile], site: SiteObjects) -> Iterator[Problem]:
+def _to_nobody(document: Document[SiteFile], site: SiteObjects) -> Iterator[Problem]:
     """Deployments that are made available to PXE and that PXE can give to nobody."""
     points = {one.name for one in site.distribution_points if one.pxe}
     for written in document.value.deployments:
@@ -50,6 +90,8 @@ def _boot_images(document: Document[SiteFile], site: SiteObjects) -> Iterator[Pr
             why = f"boot image {image.id} is not enabled for PXE"
         elif not points & set(image.distributed):
             why = f"boot image {image.id} is on no distribution point that answers PXE requests"
+        else:
+            why = _without_members(site, deployment)
         if why:
             yield document.key_place("deployments", written).problem(f"PXE gives {written} to nobody: {why}")
 
@@ -61,6 +103,66 @@ def _schedules(document: Document[SiteFile]) -> Iterator[Problem]:
             if getattr(entry, key) and entry.available_to.startswith("media and PXE"):
                 text = f"{name} is for media and PXE only, and Windows PE looks at no '{key}'"
                 yield document.place("deployments", name, key).problem(text)
+
+
+def _without_members(site: SiteObjects, deployment: Deployment) -> str:
+    """Why nobody is in the collection of a deployment; "" where somebody can be."""
+    name = deployment.collection.casefold()
+    if name in (ALL_SYSTEMS.casefold(), ALL_UNKNOWN.casefold()):
+        if name == ALL_SYSTEMS.casefold() and site.devices:
+            return ""
+        answers = any(one.pxe and one.unknown_computers for one in site.distribution_points)
+        why = "no distribution point answers unknown computers"
+        if name == ALL_SYSTEMS.casefold():
+            why = f"the site has no devices, and {why}"
+        return "" if answers else why
+    collection = site.collection(deployment.collection)
+    return "" if collection is None or collection.members else f"{quoted(collection.name)} has no members"
+
+
+def _shares(document: Document[SiteFile], site: SiteObjects, needs: Mapping[str, Needs]) -> Iterator[Problem]:
+    """Package shares that nothing uses, and those that are not there (documented: content that is used where
+    it lies must be on one)."""
+    running = [one for one in site.deployments if one.download == "run from distribution point"]
+    direct = {package for one in needs.values() for package in one.direct}
+    for section, identifier, entry in packages_of(document.value):
+        if entry.package_share and not running and identifier.upper() not in direct:
+            text = f"nothing uses the package share of {identifier}"
+            hint = "a deployment does that says 'download: run from distribution point'"
+            yield document.place(section, identifier, "package_share").problem(text, hint)
+    shared = {package.id: package.share for package in site.packages}
+    for written in document.value.deployments:
+        deployment = site.deployment(written)
+        wanted = needs.get(deployment.sequence) if deployment else None
+        if deployment is None or wanted is None:
+            continue
+        runs = deployment in running
+        lacking = [one for one in sorted(wanted.used if runs else wanted.direct) if not shared.get(one, True)]
+        if lacking:
+            how = "runs from the distribution point" if runs else "has a step that accesses content directly"
+            place = document.place("deployments", written, "download")
+            text = f"{written} {how}, and no package share has {', '.join(lacking)}"
+            yield place.problem(text, "say 'package_share: true' there")
+
+
+def _account(
+    document: Document[SiteFile], site: SiteObjects, needs: Mapping[str, Needs]
+) -> Iterator[Problem]:
+    """Content that nobody in Windows PE may read (documented: it takes the Network Access Account)."""
+    if site.account is not None:
+        return
+    anonymous = {one.name for one in site.distribution_points if one.anonymous}
+    closed = {one.id for one in site.packages if one.distributed and not anonymous & set(one.distributed)}
+    for deployment in site.deployments:
+        wanted = needs.get(deployment.sequence)
+        barred = sorted(wanted.all & closed) if wanted is not None else []
+        if barred and deployment.available_to != "clients":
+            text = f"no machine in Windows PE may read {', '.join(barred)}, which {deployment.id} needs"
+            yield document.place("site").problem(
+                f"the site has no network_access_account: {text}",
+                "give it one, or say 'anonymous: true' of a distribution point",
+            )
+            return
 
 
 def _ties(document: Document[SiteFile], site: SiteObjects) -> Iterator[Problem]:

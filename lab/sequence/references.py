@@ -15,6 +15,8 @@ CHILD_SEQUENCE = "SMS_TaskSequence_SubTasksequence"
 #: A package id: three characters of the site and five hexadecimal digits.
 PACKAGE_ID = re.compile(r"[A-Z0-9]{3}[0-9A-F]{5}", re.IGNORECASE)
 _APPLICATION = re.compile(r"ScopeId_[0-9A-F-]{36}/(?:Required)?Application_[0-9A-F-]{36}", re.IGNORECASE)
+#: Steps that a message names.
+_STEPS_TOLD = 3
 _WORD = re.compile(r"[A-Z0-9]+", re.IGNORECASE)
 _PACKAGE_PROPERTIES = ("packageid", "driverpackageid", "configfilepackage", "imagepackageid", "packages")
 
@@ -45,6 +47,12 @@ def step_references(step: Step, listed: frozenset[str] = frozenset()) -> tuple[R
     return tuple(seen.values())
 
 
+def accesses_directly(step: Step) -> bool:
+    """Whether an image's step has the option "access content directly from the distribution point": it needs
+    a package share and the Network Access Account, and no hash is looked at (documented)."""
+    return step.run_from_net or step.variable("RunFromNet").strip().casefold() == "true"
+
+
 def listed_ids(sequence: TaskSequence) -> frozenset[str]:
     """The ids of the referenceList's packages, in upper case."""
     return frozenset(item.package.upper() for item in sequence.references if item.package)
@@ -61,6 +69,30 @@ def active_steps(sequence: TaskSequence) -> Iterator[tuple[Step, bool]]:
                 yield from below(item.children, enabled and not item.disabled)
 
     yield from below(sequence.children, True)
+
+
+def referring(sequence: TaskSequence, package: str) -> str:
+    """The enabled steps that name a package, for a message: each with the groups around it and its place; the
+    referenceList where none does.
+    """
+    listed = listed_ids(sequence) | {package.upper()}
+    found: list[str] = []
+
+    def below(items: tuple[Group | Step, ...], above: tuple[str, ...]) -> None:
+        for item in (one for one in items if not one.disabled):
+            path = (*above, item.name)
+            if isinstance(item, Group):
+                below(item.children, path)
+            elif any(one.package.upper() == package.upper() for one in step_references(item, listed)):
+                found.append(f"step '{' / '.join(path)}' ({item.position})")
+
+    below(sequence.children, ())
+    if found:
+        more = len(found) - _STEPS_TOLD
+        return ", ".join(found[:_STEPS_TOLD]) + (f" and {more} more" if more > 0 else "")
+    in_list = (one.position for one in sequence.references if one.package.upper() == package.upper())
+    place = next((one for one in in_list if one.line), sequence.position)
+    return f"the referenceList, and no step ({place})"
 
 
 def child_sequences(sequence: TaskSequence) -> dict[str, Step]:

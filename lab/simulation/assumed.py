@@ -21,6 +21,7 @@ from lab.simulation.disks import Blob
 from lab.simulation.reference import reference_image
 from lab.simulation.site import SimContent, SimFile, SimImage
 from lab.site.managementpoint import ContentAnswer, ManagementPoint
+from lab.site.policy import SHARE
 from lab.timeline import Event
 
 #: The lab's own packages: what a sequence that names none gets.
@@ -180,7 +181,8 @@ class AssumingPoint(ManagementPoint):
 
     def locate(self, mac: str, package: str) -> dict[str, Any]:
         found = {"package": package, "known": True, "version": 1, "files": []}
-        place = {"distribution_point": "DP1", "url": f"http://site/content/{package}", "share": ""}
+        share = f"\\\\DP1\\{SHARE}\\{package}"
+        place = {"distribution_point": "DP1", "url": f"http://site/content/{package}", "share": share}
         return {**found, "locations": [place] if self._assumed.asks(package) else []}
 
     def content(

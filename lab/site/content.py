@@ -65,25 +65,50 @@ class HashCache:
 def read_package(package: str, root: Path, cache: HashCache) -> tuple[ContentFile, ...]:
     """The files of a package, sorted by name: those of its folder, or the one file that it is.
 
-    Raises LabFault when it is not there or empty (the lab was to provide it), and for a symbolic link that
-    leads out of the folder.
+    Raises LabFault when it cannot be served (the lab was to provide it): see ``unusable``.
     """
-    if root.is_file():
-        return (ContentFile(root.name, root.stat().st_size, cache.sha256(root)),)
-    if not root.is_dir():
+    if wrong := unusable(root):
         raise LabFault(
-            f"content of package '{package}' is missing: there is no '{root}'",
+            f"content of package '{package}' is missing: {wrong}",
             hint="check the scenario's content, or build the images with 'osdlab setup'",
         )
-    files = []
-    for path in _walk(root):
-        if not path.resolve().is_relative_to(root.resolve()):
-            raise LabFault(f"package '{package}': '{path}' leads out of the package's folder")
-        name = path.relative_to(root).as_posix()
-        files.append(ContentFile(name, path.stat().st_size, cache.sha256(path)))
-    if not files:
-        raise LabFault(f"content of package '{package}' is missing: folder '{root}' is empty")
-    return tuple(files)
+    if root.is_file():
+        return (ContentFile(root.name, root.stat().st_size, cache.sha256(root)),)
+    return tuple(
+        ContentFile(path.relative_to(root).as_posix(), path.stat().st_size, cache.sha256(path))
+        for path in _walk(root)
+    )
+
+
+def unusable(root: Path) -> str:
+    """Why no package can be made of a file or folder; "" where one can.
+
+    Links may lead to files in the package's own folder only. Nothing is opened: a pipe would wait for ever.
+    """
+    try:
+        if not root.is_file():
+            if not root.is_dir():
+                return f"{'no file or folder' if root.exists() else 'there is no'} '{root}'"
+            paths = list(_walk(root))
+            return next(filter(None, (_wrong(path, root) for path in paths)), "") or (
+                "" if paths else f"folder '{root}' is empty"
+            )
+        return "" if os.access(root, os.R_OK) else f"'{root}' may not be read"
+    except OSError as error:
+        return f"'{root}' cannot be read: {error.strerror}"
+
+
+def _wrong(path: Path, root: Path) -> str:
+    """What is wrong with a file of a package's folder."""
+    if not path.exists():
+        return f"link '{path}' leads nowhere"
+    if not path.resolve().is_relative_to(root.resolve()):
+        return f"'{path}' leads out of the package's folder"
+    if path.is_dir():
+        return f"'{path}' is a link to a folder: only its files themselves can be in a package"
+    if not path.is_file():
+        return f"'{path}' is no file"
+    return "" if os.access(path, os.R_OK) else f"'{path}' may not be read"
 
 
 def read_library(
@@ -98,9 +123,15 @@ def read_library(
 
 
 def _walk(root: Path) -> Iterator[Path]:
-    for folder, folders, names in os.walk(root):
+    """Its files and links. Raises OSError for a folder that cannot be read."""
+
+    def stop(error: OSError) -> None:
+        raise error
+
+    for folder, folders, names in os.walk(root, onerror=stop):
         folders.sort()
-        for name in sorted(names):
+        links = [name for name in folders if os.path.islink(os.path.join(folder, name))]
+        for name in sorted([*names, *links]):
             yield Path(folder) / name
 
 

@@ -24,6 +24,7 @@ class Risk(NamedTuple):
     deployment: str
     text: str
     refused: bool
+    hint: str = ""
 
 
 def installs_os(sequence: TaskSequence) -> bool:
@@ -46,17 +47,18 @@ def _risk(site: SiteObjects, deployment: Deployment) -> Risk | None:
         return None
     if name == ALL_SYSTEMS.casefold():
         text = f"a required deployment that installs an operating system is not made to '{ALL_SYSTEMS}'"
-        return Risk(deployment.id, text, True)
+        hint = "deploy it to another collection, or say 'purpose: available'"
+        return Risk(deployment.id, text, True, hint)
     collection = site.collection(deployment.collection)
     size = len(collection.members) if collection else 0
     settings = site.settings
     what = f"installs an operating system on {size} computers"
     if settings.maximum_size and size > settings.maximum_size:
         text = f"required deployment {deployment.id} {what}; the maximum is {settings.maximum_size}"
-        return Risk(deployment.id, text, True)
+        return Risk(deployment.id, text, True, "see 'maximum_size' of the settings")
     if settings.default_size and size > settings.default_size:
         text = f"required deployment {deployment.id} {what}, more than {settings.default_size}"
-        return Risk(deployment.id, text, False)
+        return Risk(deployment.id, text, False, "see 'default_size' of the settings")
     return None
 
 

@@ -79,6 +79,12 @@ def test_a_package_without_content_is_an_error_whose_offered_line_works(run: Run
     assert (str(verdict.place), verdict.status) == ("the command line", "held")
 
 
+def test_what_its_sequence_says_and_hardly_means_is_warned_of_before_it_runs(run: Run, export: Path) -> None:
+    export.write_text(export.read_text().replace('<sequence version="3.10"', '<sequence version="9.99"'))
+    told = run("--sequence", export, "--machine", "uefi-x64")
+    assert re.search(r"^warning .*my export\.xml:\d+:\d+: schema version '9.99'", told.err, re.MULTILINE)
+
+
 def test_what_is_given_stays_in_the_offered_line(run: Run, export: Path) -> None:
     arguments = ["--content", "xyz00a03=client", "--variable", "OSDImageIndex=1"]
     words = run("--sequence", export, "--machine", "uefi-x64", *arguments).offered()

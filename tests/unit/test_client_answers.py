@@ -48,6 +48,18 @@ def test_an_answer_that_is_missing_comes_as_lines_to_paste(
     assert yaml.safe_load(caught.value.hint.partition("\n")[2]) == {"wizard": answer}
 
 
+def test_all_variables_that_have_no_value_are_told_at_the_first_page() -> None:
+    page = {**VARIABLE, "later": ["Room", "Pin", "Floor"]}
+    answers = {"variables": {"osdcomputername": "PC-7", "FLOOR": ""}}
+    with pytest.raises(
+        LabFault, match="asks for variables Room, Pin, and the scenario gives no value"
+    ) as told:
+        typed(page, answers, machine="PC-1")
+    assert yaml.safe_load(told.value.hint.partition("\n")[2]) == {
+        "wizard": {"variables": {"Room": "the value", "Pin": "the value"}}
+    }
+
+
 @pytest.mark.parametrize(
     ("page", "answers"), [(VARIABLE, {"variables": {"OSDComputerName": "x"}}), (CHOOSE, {"choose": "1"})]
 )
@@ -58,7 +70,10 @@ def test_an_answer_that_the_wizard_refuses_is_not_typed_for_ever(
         typed({**page, "refused": "too long"}, answers, machine="PC-1")
 
 
-@pytest.mark.parametrize("page", [{}, {"page": "choose", "items": []}, {"page": "choose", "items": ["x"]}])
+@pytest.mark.parametrize(
+    "page",
+    [{}, {**VARIABLE, "later": 7}, {"page": "choose", "items": []}, {"page": "choose", "items": ["x"]}],
+)
 def test_what_is_no_page_is_the_labs_trouble(page: dict[str, Any]) -> None:
     with pytest.raises(LabFault, match="none of the wizard's"):
         typed(page, {"choose": "x"}, machine="PC-1")

@@ -21,7 +21,9 @@ from lab.client.bootstrap import (
     Show,
     bootstrap,
 )
+from lab.sequence.codec import to_json
 from lab.sequence.codes import NO_LOCATION
+from lab.sequence.xmlformat import read_sequence
 
 
 def deployment(identifier: str, name: str = "Install", purpose: str = "available") -> dict[str, Any]:
@@ -136,6 +138,7 @@ def test_variables_left_empty_are_asked_for_and_their_values_never_told() -> Non
         ("Pin", True),
         ("Floor", False),
     ]
+    assert [page.later for page in site.shown] == [("Pin", "Floor"), ("Floor",), ()]
     assert ["not shown" in page.prompt for page in site.shown] == [False, True, False]
     assert "hunter2" not in repr((site.told, site.log)) and "B 12" not in repr((site.told, site.log))
 
@@ -172,6 +175,20 @@ def test_a_deleted_package_lets_the_sequence_not_run() -> None:
     assert (3, "Failed to resolve selected task sequence dependencies. Code(0x80040102)") in site.log
 
 
+@pytest.mark.rule("R68")
+def test_a_deleted_package_is_told_with_the_steps_that_need_it() -> None:
+    text = """<sequence><group name="Tools">
+<step name="Fetch"><action>smsswd.exe /run:LAB00004 setup.exe</action></step></group>
+<referenceList><reference package="LAB00004"/></referenceList></sequence>"""
+    sequence = to_json(read_sequence(text.encode(), "install.xml"))
+    result = Site(policy={"references": ["LAB00004"], "sequence": sequence}).run()
+    assert isinstance(result, Nothing)
+    assert result.reason == (
+        "the task sequence refers to LAB00004, which the site does not know; "
+        "LAB00004 is named by step 'Tools / Fetch' (install.xml:2:1)"
+    )
+
+
 @pytest.mark.rule("R72")
 def test_a_site_without_an_account_is_told_of_before_the_content_fails() -> None:
     site = Site(policy={"references": ["LAB00001"], "naa": None}, locations={"LAB00001": found("LAB00001")})
@@ -201,5 +218,6 @@ def test_a_page_reads_as_its_user_needs() -> None:
         "title": "Edit task sequence variables",
         "name": "Room",
         "secret": False,
+        "later": [],
         "refused": "",
     }

@@ -258,3 +258,36 @@ def test_a_run_on_machines_can_be_held_against_the_simulator(
 def test_without_machines_there_is_nothing_to_hold_against_the_simulator(suite: Suite) -> None:
     suite.write()
     suite.run("scenarios", "--fidelity=sim", "--against-sim").assert_outcomes(passed=2)
+
+
+_SITE = """\
+site: LAB
+devices: {PC-1: {mac: 52:54:00:00:00:01}, PC-2: }
+collections: {Machines: {members: [PC-1]}}
+boot_images: {LAB00002: }
+sequences: {LAB00010: {sequence: hello.xml, boot_image: LAB00002}}
+deployments: {LAB20001: {sequence: LAB00010, collection: Machines, purpose: required}}
+"""
+
+
+@pytest.mark.parametrize("errors", [False, True])
+def test_what_a_site_hardly_means_is_one_warning_of_pytests_however_many_have_the_site(
+    suite: Suite, pytester: pytest.Pytester, errors: bool
+) -> None:
+    (suite.folder / "sites").mkdir()
+    (suite.folder / "sites" / "lab.yaml").write_text(_SITE)
+    known = SCENARIO.replace("sequence: hello.xml", "site: lab\nmac: 52:54:00:00:00:01")
+    suite.write(text=known)
+    suite.write("again.yaml", text=known)
+    test = "def test_it(lab):\n    lab.machine('uefi-x64', site='lab', mac='52:54:00:00:00:01')\n"
+    (suite.folder / "test_it.py").write_text(test)
+    # What a user's own pytest does with a file's warnings, whatever this one was told.
+    result = suite.run("scenarios", "--fidelity=sim", *(["-Werror"] if errors else ["-Wdefault"]))
+    told = "device 'PC-2' has neither MAC address nor GUID: no computer is found to be it"
+    if errors:
+        assert result.ret == pytest.ExitCode.INTERRUPTED
+        result.stdout.no_fnmatch_line("*warned.py*")
+    else:
+        result.assert_outcomes(passed=5, warnings=1)
+        result.stdout.fnmatch_lines(["*sites/lab.yaml:2*"])
+    assert result.stdout.str().count(told) == 1

@@ -85,6 +85,15 @@ def test_content_that_no_distribution_point_has_is_the_error_of_the_step_that_ne
     assert never.result == "success"
 
 
+@pytest.mark.rule("R63", shown="sim")
+def test_an_image_that_its_step_accesses_directly_is_found_on_a_share_that_is_assumed() -> None:
+    sample = (ROOT / "scenarios" / "sequences" / "bare-metal.xml").read_text()
+    field = 'property="RunFromNet" hidden="true">'
+    tree = read_export(sample.replace(f"{field}false", f"{field}true").encode(), "x.xml").found[0].sequence
+    alone = simulate_alone(tree, machine())
+    assert (alone.result, alone.step_code) == ("success", 0)
+
+
 @pytest.mark.rule("R13", shown="sim")
 def test_nothing_as_a_value_deletes_a_variable_in_each_of_the_five_ways() -> None:
     gone = command("gone", condition=when("A", "notExists"))

@@ -18,6 +18,7 @@ from lab.run.prepare import check_content, read_checked_sequence
 from lab.scenario.loader import load_scenarios
 from lab.scenario.machines import identity
 from lab.sequence.model import Reference, TaskSequence
+from lab.sequence.xmlformat import read_sequence
 from lab.settings import Settings
 from lab.site.model import SiteObjects
 
@@ -128,6 +129,19 @@ def test_forgotten_content_is_an_error_of_the_lab_and_says_what_to_paste(
     with pytest.raises(LabFault, match=said) as caught:
         check_content(loaded, sequence)
     assert "a.yaml:4" in caught.value.hint or "ABC00042: path/of/its/content" in caught.value.hint
+
+
+def test_forgotten_content_is_told_with_the_steps_that_need_it(tmp_path: Path) -> None:
+    (tmp_path / "s.xml").write_text(
+        '<sequence version="3.10"><group name="Tools">\n<step name="Fetch"><action>smsswd.exe /run:ABC00042 x'
+        '</action></step></group>\n<referenceList><reference package="ABC00042"/></referenceList></sequence>'
+    )
+    text = f"scenario: A\nmachine: uefi-x64\nsequence: {tmp_path / 's.xml'}\nexpect: {{result: success}}\n"
+    (tmp_path / "a.yaml").write_text(text)
+    (loaded,) = load_scenarios([tmp_path / "a.yaml"])
+    with pytest.raises(LabFault, match="refers to ABC00042") as caught:
+        check_content(loaded, read_sequence((tmp_path / "s.xml").read_bytes(), "s.xml"))
+    assert "ABC00042 is named by step 'Tools / Fetch' (s.xml:2:1)\n" in caught.value.hint
 
 
 def test_content_that_is_missing_on_purpose_is_no_error(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import hashlib
 import json
 from pathlib import Path
 
+import pytest
 import yaml
 
 from lab.errors import LabFault, PhaseTimeout
@@ -51,6 +52,64 @@ def test_a_rehearsal_offers_all_missing_doubles_at_once_and_they_can_be_pasted(t
     assert rehearsed(tmp_path, pasted) is None
     one = rehearsed(tmp_path, pasted[: pasted.rindex("  - command")])
     assert one is not None and one.message.startswith("step 'Note the end'")
+
+
+def test_a_rehearsal_tells_every_machine_that_would_stand_at_a_page(tmp_path: Path) -> None:
+    path = tmp_path / "a.yaml"
+    path.write_text("""scenario: A
+machines: {PC-1: {machine: uefi-x64}, PC-2: {machine: uefi-x64}}
+site:
+  site: LAB
+  devices: {PC-1: {mac: 52:54:00:00:00:01}, PC-2: {mac: 52:54:00:00:00:02}}
+  collections: {Both: {members: [PC-1, PC-2], variables: {Room: , Pin: {secret: true}}}}
+  boot_images: {LAB00002: }
+  sequences: {LAB00010: {sequence: who-is-it.xml, boot_image: LAB00002}}
+  deployments: {LAB20000: {sequence: LAB00010, collection: Both}}
+expect: {result: success}
+""")
+    (loaded,) = load_scenarios([path])
+    settings = Settings(tmp_path, tmp_path / "cache", tmp_path)
+    fault = rehearse(loaded, read_checked_sequences(loaded), settings)
+    assert fault is not None and fault.message == "; ".join(
+        f"the wizard of machine '{name}' asks for variables Room, Pin, and the scenario gives no value"
+        for name in ("PC-1", "PC-2")
+    )
+    assert fault.hint.count("wizard:") == 1  # the lines to paste are the same
+
+
+@pytest.mark.rule("R63", shown="sim")
+@pytest.mark.parametrize("share", [True, False])
+def test_an_image_that_its_step_accesses_directly_is_applied_from_its_share_or_fails(
+    tmp_path: Path, share: bool
+) -> None:
+    sample = Path(__file__).parents[2] / "scenarios" / "sequences" / "bare-metal.xml"
+    field = 'property="RunFromNet" hidden="true">'
+    text = sample.read_text().replace(f"{field}false", f"{field}true")
+    (tmp_path / "direct.xml").write_text(text)
+    path = tmp_path / "a.yaml"
+    path.write_text(f"""scenario: A
+machine: uefi-x64
+mac: 52:54:00:00:00:01
+doubles: [{{command: '*'}}]
+site:
+  site: LAB
+  network_access_account: {{user: LAB\\naa, password: Direct-7}}
+  devices: {{PC-1: {{mac: 52:54:00:00:00:01}}}}
+  packages: {{LAB00003: {{content: client}}}}
+  os_images: {{LAB00001: {{package_share: {str(share).lower()}}}}}
+  boot_images: {{LAB00002: }}
+  sequences: {{LAB00010: {{sequence: direct.xml, boot_image: LAB00002}}}}
+  deployments: {{LAB20000: {{sequence: LAB00010, collection: All Systems}}}}
+expect: {{result: success}}
+""")
+    (loaded,) = load_scenarios([path])
+    settings = Settings(tmp_path, tmp_path / "cache", tmp_path)
+    simulate_into(tmp_path, loaded, read_checked_sequences(loaded), settings, lambda event: None)
+    log = (tmp_path / "PC-1" / "smsts.log").read_text(encoding="utf-8-sig")
+    assert "The content of LAB00001 is accessed directly from the distribution point" in log
+    assert "download content locally for Package LAB00001" not in log
+    assert ("Failed to resolve the source for SMS PKGID=LAB00001, hr=0x80070043" in log) == (not share)
+    assert ("Apply Windows Settings" in log) == share
 
 
 def test_an_image_of_an_older_build_lacks_nothing_and_the_boot_configuration_is_known(tmp_path: Path) -> None:

@@ -64,7 +64,7 @@ def test_a_site_with_everything() -> None:
     assert objects.code == "LAB" and objects.account is not None and objects.account.valid
     images = {one.id: one for one in objects.packages}
     assert images["LAB00002"].kind == "boot-image" and images["LAB00001"].kind == "os-image"
-    assert images["LAB00004"].distributed == {"DP1": "there", "DP2": "there"} and images["LAB00004"].share
+    assert images["LAB00004"].distributed == {"DP1": "there", "DP2": "there"}
     assert images["LAB00004"].version == 3
     assert {key: str(value) for key, value in loaded.content.items() if key != "LAB00004"} == {
         "LAB00001": "reference-image", "LAB00002": "boot-image", "LAB00003": "client",
@@ -197,6 +197,7 @@ packages:
   LAB00005: {distribution_points: [Far], state: {dp3: denied}}
   LAB00006: {state: {DP1: damaged, DP2: missing}, content: ./tools}
 """
+    (folder / "tools").write_text("x")
     loaded = site(text, folder)
     assert [dict(one.distributed) for one in loaded.objects.packages] == [
         {"DP2": "there", "DP3": "denied"}, {"DP1": "damaged", "DP2": "missing", "DP3": "there"},
@@ -204,6 +205,36 @@ packages:
     assert loaded.content == {"LAB00006": folder / "tools"}
     assert [one.anonymous for one in loaded.objects.distribution_points] == [True, False, False]
     assert [one.unknown_computers for one in loaded.objects.distribution_points] == [True, True, False]
+
+
+def test_content_that_is_not_there_is_told_with_what_is(folder: Path) -> None:
+    (folder / "Tools" / "x64").mkdir(parents=True)
+    (folder / "out").mkdir()
+    (folder / "out" / "link").symlink_to(folder / "restart.xml")
+    long = "a" * 300
+    text = f"""site: LAB
+packages:
+  LAB00005: {{content: tols/x46}}
+  LAB00006: {{content: 'Tools\\x64'}}
+  LAB00007: {{content: Tools/x64}}
+  LAB00008: {{content: out}}
+  LAB00009: {{content: ./../{folder.name}/Tools}}
+os_images: {{LAB00001: {{content: refrence-image}}}}
+boot_images: {{LAB00002: {{content: Tools/zzz}}}}
+driver_packages: {{LAB00003: {{content: {long}}}}}
+"""
+    holds = "the folder holds Tools, install.xml, out, restart.xml, vm-templates"
+    assert problems(text, folder) == [
+        "site.yaml:3:23: there is no file or folder 'tols/x46'; did you mean 'Tools/x64'?",
+        "site.yaml:4:23: there is no file or folder 'Tools\\x64'; did you mean 'Tools/x64'?",
+        f"site.yaml:5:23: 'Tools/x64' is no content: folder '{folder}/Tools/x64' is empty",
+        f"site.yaml:6:23: 'out' is no content: '{folder}/out/link' leads out of the package's folder",
+        f"site.yaml:7:23: './../{folder.name}/Tools' is no content: "
+        f"folder '{folder}/../{folder.name}/Tools' is empty",
+        "site.yaml:8:33: there is no file or folder 'refrence-image'; did you mean 'reference-image'?",
+        "site.yaml:9:35: there is no file or folder 'Tools/zzz'; 'Tools' holds x64",
+        f"site.yaml:10:39: there is no file or folder '{long[:59]}…'; {holds}",
+    ]
 
 
 def test_sequences_of_an_export_and_what_is_wrong_with_one(folder: Path) -> None:

@@ -10,7 +10,8 @@ import pytest
 from lab.sequence import codes
 from lab.sequence import effects as fx
 from lab.sequence import effects_software as sfx
-from tests.unit.sequence_world import Told, World, command, run, sequence
+from lab.sequence.model import StepVariable
+from tests.unit.sequence_world import Told, World, apply_os, command, partition, run, sequence
 
 STEP = replace(command("Needs it", "setup.exe"), action='smsswd.exe /run:LAB00004 "setup.exe"')
 
@@ -133,3 +134,21 @@ def test_run_from_distribution_point_needs_a_package_share() -> None:
     told = ran(world, _SMSTSRunFromDP="true")
     assert told.codes() == {"Needs it": 0x80070043}
     assert world.pauses() == []
+
+
+@pytest.mark.rule("R63")
+@pytest.mark.parametrize("option", ["attribute", "field"])
+def test_an_image_that_its_step_accesses_directly_is_applied_from_the_share(option: str) -> None:
+    share = "\\\\DP1\\SMSPKGC$\\LAB00001"
+    value: dict[str, Any] = {"path": share, "files": [{"name": "a.wim", "size": 1}]}
+    step = apply_os(run_from_net=option == "attribute")
+    if option == "field":
+        step = replace(step, variables=(*step.variables, StepVariable("RunFromNet", "RunFromNet", "True")))
+    world = Points(fx.Outcome(value=value), GIVEN)
+    told = run(sequence(partition(), step, STEP), world)
+    assert told.finished.result == "success"
+    image, other = [effect for effect in world.performed if isinstance(effect, fx.DownloadContent)]
+    assert (image.direct, image.verify, image.destination) == (True, False, "")
+    assert (other.direct, other.verify) == (False, True), "the option is that step's alone"
+    (applied,) = [effect for effect in world.performed if isinstance(effect, fx.ApplyImage)]
+    assert applied.image == f"{share}\\a.wim"

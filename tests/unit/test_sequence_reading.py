@@ -14,7 +14,6 @@ from lab.sequence import codec
 from lab.sequence.conditioncheck import condition_problems
 from lab.sequence.model import Condition, Group, Reference, Step, TaskSequence
 from lab.sequence.outline import outline, prose
-from lab.sequence.references import needed
 from lab.sequence.secrets import blank_secrets
 from lab.sequence.xmlbuild import change, document_of
 from lab.sequence.xmlformat import Export, export_of, read_export, read_sequence
@@ -278,19 +277,6 @@ def unplace(data: object) -> None:
         data.pop("position", None)
     for value in data.values() if isinstance(data, dict) else data if isinstance(data, list) else ():
         unplace(value)
-
-
-@pytest.mark.rule("R31")
-def test_only_what_enabled_steps_use_is_needed() -> None:
-    text = """<sequence><referenceList><reference package="LAB00001"/><reference package="LAB00002"/>
-<reference package="LAB00003"/></referenceList>
-<group name="Off" disable="true"><step name="A"><action>smsswd.exe /run:LAB00001 x</action></step></group>
-<step name="B"><action/><defaultVarList><variable name="PackageID" property="PackageID">LAB00002</variable>
-<variable name="OSDDrv" property="DriverPackageID">LAB00009</variable></defaultVarList></step></sequence>"""
-    found = needed(read_sequence(text.encode(), "x.xml"))
-    assert [(item.package, item.position.line) for item in found] == [
-        ("LAB00002", 1), ("LAB00003", 2), ("LAB00009", 4),
-    ]  # fmt: skip
 
 
 # what is shown

@@ -226,6 +226,11 @@ def test_the_wizard_asks_for_the_sequence_and_for_what_was_left_empty() -> None:
     for answers in ({}, {"choose": "First"}):
         fault = Runs(site, answers=answers).run.fault
         assert isinstance(fault, UnansweredPage) and "wizard:" in fault.hint
+    more = replace(
+        site, devices=(replace(SITE.devices[0], variables={"Who": "", "Where": ""}), SITE.devices[1])
+    )
+    fault = Runs(more, answers={"choose": "First", "variables": {"Who": "typed"}}).run.fault
+    assert isinstance(fault, UnansweredPage) and "asks for variable Where" in fault.message
 
 
 @pytest.mark.rule("R08", shown="sim")

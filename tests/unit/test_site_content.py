@@ -57,8 +57,27 @@ def test_content_that_is_not_there_is_the_labs_fault(tmp_path: Path) -> None:
         read_package("LAB00009", tmp_path / "empty", HashCache())
 
 
-def test_a_link_out_of_the_package_is_refused(package: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("leads_to", "said"),
+    [
+        ("../secret", "leads out of the package's folder"),
+        ("nowhere", "leads nowhere"),
+        ("link", "leads nowhere"),  # to itself
+        ("sub", "is a link to a folder"),  # would be left out without a word
+        ("pipe", "is no file"),  # would be waited for
+    ],
+)
+def test_a_link_to_what_is_no_file_of_the_package_is_refused(
+    package: Path, tmp_path: Path, leads_to: str, said: str
+) -> None:
     (tmp_path / "secret").write_text("x")
-    (package / "link").symlink_to(tmp_path / "secret")
-    with pytest.raises(LabFault, match="leads out"):
+    if leads_to == "pipe":
+        os.mkfifo(package / "pipe")
+    (package / "link").symlink_to(leads_to)
+    with pytest.raises(LabFault, match=said):
         read_package("LAB00001", package, HashCache())
+
+
+def test_a_link_inside_the_package_is_its_file(package: Path) -> None:
+    (package / "link").symlink_to("b.txt")
+    assert [file.size for file in read_package("LAB00001", package, HashCache())] == [2, 2, 1]

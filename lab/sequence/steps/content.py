@@ -36,21 +36,22 @@ class Content:
 
 
 def download(
-    context: StepContext, package: str, folder: str = "", *, verify: bool = True
+    context: StepContext, package: str, folder: str = "", *, direct: bool = False
 ) -> Generator[Effect, Outcome, Content]:
     """Get ``package`` into ``folder`` (default: the data path's Packages folder).
 
-    Where the deployment runs from the distribution point, a package without a ``folder`` of its own stays on
-    the package share, and its hash is not looked at (documented).
+    Where the deployment runs from the distribution point, or the step accesses content ``direct``ly there, a
+    package without a ``folder`` of its own stays on the package share, and its hash is not looked at
+    (documented).
     """
-    direct = not folder and (context.lookup("_SMSTSRunFromDP") or "").casefold() == "true"
+    direct = not folder and (direct or (context.lookup("_SMSTSRunFromDP") or "").casefold() == "true")
     destination = folder or f"{context.data_path}\\Packages\\{package}"
     if direct:
         effect = DownloadContent(package, "", verify=False, direct=True)
         text = f"The content of {package} is accessed directly from the distribution point"
         context.record(text, file="resolvesource.cpp:3050")
     else:
-        effect = DownloadContent(package, destination, verify)
+        effect = DownloadContent(package, destination)
         text = "DownloadOnDemand flag is true. Attempting to download content locally for Package"
         context.record(f"{text} {package}.", file="resolvesource.cpp:3100")
     outcome = yield from fetched(effect, context.record, context.lookup)
@@ -65,8 +66,7 @@ def download(
     for name in files[:_LISTED]:
         place = f"{path}\\{name}".replace("/", "\\")
         context.record(f"Downloaded file from {location}/{name} to {place}", file="downloadcontent.cpp:1626")
-    if verify:
-        context.record("VerifyContentHash: Hash algorithm is 32780", file="resolvesource.cpp:2060")
+    context.record("VerifyContentHash: Hash algorithm is 32780", file="resolvesource.cpp:2060")
     context.record(f"Content successfully downloaded at {path}.", file="resolvesource.cpp:3150")
     return Content(0, path, files)
 

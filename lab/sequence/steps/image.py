@@ -11,6 +11,7 @@ from lab.sequence import codes
 from lab.sequence.context import Behaviour, StepContext
 from lab.sequence.effects import ApplyImage, Effect, InstallBootFiles, Outcome, ReadFile, WriteFile
 from lab.sequence.effects_imaging import ListImages
+from lab.sequence.references import accesses_directly
 from lab.sequence.steps.content import download
 
 _BANNER = "==============================[ OSDApplyOS.exe ]=============================="
@@ -119,11 +120,7 @@ def _fetch(
     index = index.strip()
     if not package or not index:
         return _Image(context.fail(f"Image '{package}', index '{index}'", codes.INVALID_PARAMETER))
-    direct = context.step.run_from_net or context.argument("RunFromNet").strip().casefold() == "true"
-    if direct:
-        text = f"The content of {package} is accessed directly from the distribution point"
-        context.record(text, file="resolvesource.cpp:3050")
-    content = yield from download(context, package, verify=not direct)
+    content = yield from download(context, package, direct=accesses_directly(context.step))
     if content.code:
         return _Image(content.code)
     names = [name for name in content.files if name.casefold().endswith(".wim")]

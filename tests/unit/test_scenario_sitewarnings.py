@@ -1,0 +1,100 @@
+"""What a site may say and hardly means: content that nobody can read or use, deployments to nobody."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lab.scenario.sitefile import LoadedSite, site_of_nodes
+from lab.yamlio import read_nodes
+
+#: An image that its step may access directly, a tool that a command needs, and the client.
+SEQUENCE = """<sequence version="3.10">
+<step type="SMS_TaskSequence_ApplyOperatingSystemAction" name="Image" runFromNet="{direct}">
+<action>OSDApplyOS.exe /image:LAB00001,1</action><defaultVarList>
+<variable name="ImagePackageID" property="ImagePackageID">LAB00001</variable></defaultVarList></step>
+<step type="SMS_TaskSequence_RunCommandLineAction" name="Tool">
+<action>smsswd.exe /run:LAB00004 x</action></step>
+<step type="SMS_TaskSequence_RunCommandLineAction" name="Off" disable="true">
+<action>smsswd.exe /run:LAB00005 x</action></step>
+<step type="SMS_TaskSequence_SetupWindowsAndSMSAction" name="Setup"><action>x</action><defaultVarList>
+<variable name="_SMSClientPackageID" property="ClientPackageID">LAB00003</variable></defaultVarList></step>
+<referenceList><reference package="LAB00001"/><reference package="LAB00003"/><reference package="LAB00004"/>
+<reference package="LAB00005"/></referenceList></sequence>"""
+SITE = """site: LAB
+ACCOUNT
+distribution_points: {DP1: {POINT}}
+devices: {PC-1: {mac: 52:54:00:00:00:01}}
+collections: {One: {members: [PC-1]}, Empty: }
+os_images: {LAB00001: {IMAGE}}
+boot_images: {LAB00002: }
+packages: {LAB00003: {content: client}, LAB00004: {TOOL}, LAB00005: }
+sequences: {LAB00010: {sequence: install.xml, boot_image: LAB00002}}
+deployments: {LAB20001: {sequence: LAB00010, collection: WHERE, MORE}}
+"""
+SHARE, RUNS = "package_share: true", "download: run from distribution point"
+
+
+def told(folder: Path, *, direct: bool = False, **said: str) -> list[str]:
+    (folder / "install.xml").write_text(SEQUENCE.format(direct=str(direct).lower()))
+    (folder / "vm-templates").mkdir(exist_ok=True)
+    usual = {
+        "ACCOUNT": "network_access_account: {user: LAB\\naa, password: Warned-1}",
+        "POINT": "", "IMAGE": "", "TOOL": "", "WHERE": "One", "MORE": "purpose: available",
+    }  # fmt: skip
+    text = SITE
+    for key, value in (usual | said).items():
+        text = text.replace(key, value)
+    loaded: LoadedSite = site_of_nodes(read_nodes(text, "site.yaml"), folder / "site.yaml")
+    return [str(one) for one in loaded.warnings]
+
+
+@pytest.mark.rule("R63", shown="sim")
+def test_a_package_share_that_nothing_uses_and_one_that_is_not_there(tmp_path: Path) -> None:
+    lacks = "site.yaml:10:73: LAB20001 runs from the distribution point, and no package share has "
+    hint = "; say 'package_share: true' there"
+    assert told(tmp_path) == []
+    assert told(tmp_path, TOOL=SHARE) == [
+        "site.yaml:8:67: nothing uses the package share of LAB00004; "
+        "a deployment does that says 'download: run from distribution point'"
+    ]
+    # The client is fetched all the same, and what only a disabled step names is not needed.
+    assert told(tmp_path, MORE=RUNS, IMAGE=SHARE, TOOL=SHARE) == []
+    assert told(tmp_path, MORE=RUNS, IMAGE=SHARE) == [f"{lacks}LAB00004{hint}"]
+    assert told(tmp_path, MORE=RUNS) == [f"{lacks}LAB00001, LAB00004{hint}"]
+
+
+@pytest.mark.rule("R63", shown="sim")
+def test_a_step_that_accesses_content_directly_needs_the_share_and_uses_it(tmp_path: Path) -> None:
+    assert told(tmp_path, direct=True, IMAGE=SHARE) == []
+    [one] = told(tmp_path, direct=True)
+    assert "LAB20001 has a step that accesses content directly, and no package share has LAB00001;" in one
+
+
+@pytest.mark.rule("R72", shown="sim")
+def test_a_site_whose_content_nobody_in_windows_pe_may_read(tmp_path: Path) -> None:
+    assert told(tmp_path, ACCOUNT="") == [
+        "site.yaml:1:7: the site has no network_access_account: no machine in Windows PE may read LAB00001, "
+        "LAB00003, LAB00004, which LAB20001 needs; give it one, "
+        "or say 'anonymous: true' of a distribution point"
+    ]
+    assert told(tmp_path, ACCOUNT="", POINT="anonymous: true") == []
+    assert told(tmp_path, ACCOUNT="", MORE="available_to: clients") == []
+
+
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [
+        ({"WHERE": "Empty"}, "'Empty' has no members"),
+        ({"WHERE": "All Unknown Computers", "POINT": "unknown_computers: false"},
+         "no distribution point answers unknown computers"),
+        ({"WHERE": "All Unknown Computers"}, ""),
+        ({"WHERE": "All Systems"}, ""),
+        ({"WHERE": "Empty", "MORE": "available_to: clients"}, ""),
+    ],
+)  # fmt: skip
+def test_a_deployment_that_pxe_gives_to_nobody(tmp_path: Path, said: dict[str, str], why: str) -> None:
+    assert told(tmp_path, **said) == (
+        [f"site.yaml:10:15: PXE gives LAB20001 to nobody: {why}"] if why else []
+    )
