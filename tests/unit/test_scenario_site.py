@@ -123,8 +123,8 @@ def test_machines_of_a_site_are_its_devices_by_name_and_the_scenarios_variables_
     loaded = load(
         tmp_path,
         "site: site.yaml\nmachine: uefi-x64\nwizard: {choose: LAB20001}\nmachines:\n"
-        "  KNOWN: {variables: {place: scenario}, wizard: {variables: {Asset: x}},"
-        " expect: {result: not-started}}\n"
+        "  KNOWN: {variables: {place: scenario, Pin: {value: '1', secret: true}},"
+        " wizard: {variables: {Asset: x}}, expect: {result: not-started}}\n"
         "  OTHER: {machine: bios-x64, f12: left}\n"
         "expect: {result: success, code: 0}\n",
     )
@@ -136,7 +136,8 @@ def test_machines_of_a_site_are_its_devices_by_name_and_the_scenarios_variables_
     site = objects(loaded)
     device, _ = find_device(site, known.mac, known.uuid)
     told = variables(site, device)
-    assert told.values == {"place": "scenario", "Kept": "device", "Token": "Hidden-Token-1"}
+    assert told.values == {"place": "scenario", "Pin": "1", "Kept": "device", "Token": "Hidden-Token-1"}
+    assert {name.casefold() for name in told.secrets} == {"pin", "token"}
     assert find_device(site, other.mac, other.uuid)[0] is None
     said = [(item.machine, type(item).__name__, item.place.line) for item in loaded.expectations]
     assert said == [
