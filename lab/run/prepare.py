@@ -24,6 +24,7 @@ from lab.run.software import complete
 from lab.scenario.loader import LoadedScenario, check_decisions, check_steps
 from lab.scenario.machines import LoadedMachine
 from lab.scenario.schema import machine_spec
+from lab.scenario.sitechecks import packages_of
 from lab.scenario.sitefile import SequenceEntry
 from lab.sequence.model import TaskSequence
 from lab.sequence.references import needed
@@ -146,13 +147,21 @@ def check_content(loaded: LoadedScenario, sequence: TaskSequence) -> None:
     Raises LabFault that offers the lines to paste: a lab that forgot a package must not look like a site
     that lost it.
     """
-    for written in loaded.scenario.content:
-        source = loaded.content.get(written.upper())
+    relative = "the working directory" if loaded.arguments else "the scenario"
+    places = {
+        name.upper(): (loaded.document.place("content", name), relative)
+        for name, told in loaded.scenario.content.items()
+        if told.source is not None
+    }
+    if loaded.site is not None:
+        document = loaded.site.document
+        for section, name, _ in packages_of(document.value):
+            places.setdefault(name.upper(), (document.place(section, name, "content"), "the site's file"))
+    for package, (place, relative) in places.items():
+        source = loaded.content.get(package)
         if isinstance(source, Path) and not source.exists():
-            place = loaded.document.place("content", written)
-            relative = "the working directory" if loaded.arguments else "the scenario"
             raise LabFault(
-                f"package {written} has no content: there is no '{source}'",
+                f"package {package} has no content: there is no '{source}'",
                 hint=f"{place} names it; a path is relative to {relative}",
             )
     declared = {package.upper() for package in (*loaded.packages, *loaded.scenario.content)}
