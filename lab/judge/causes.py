@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lab.judge.content_seen import folded
 from lab.judge.evidence import Evidence
-from lab.judge.seen import DecisionSeen, StepSeen
+from lab.judge.seen import ENGINE, WIZARD, DecisionSeen, StepSeen
 from lab.judge.verdict import Cause
 from lab.sequence.codes import cause as usual_cause
 from lab.sequence.codes import describe
@@ -84,6 +84,24 @@ def decided(evidence: Evidence) -> tuple[Cause, ...]:
         told = any(one.reasons and one.reasons[-1] in reason for one in evidence.decisions[-1:])
         links.append(Cause(evidence.wall(seq), "no sequence began" + ("" if told else f": {reason}"), seq))
     return tuple(links)
+
+
+def origin(evidence: Evidence, name: str) -> tuple[Cause, ...]:
+    """Where a variable has its last value from: a step, or who the site took the machine for and what set it
+    on that ground."""
+    settings = [one for one in evidence.settings if one.name == name.casefold()]
+    last = settings[-1:]
+    if last and last[0].by not in (ENGINE, WIZARD):
+        return (Cause(evidence.wall(last[0].seq), f"{last[0].by} was the last to set it", last[0].seq),)
+    links: list[tuple[int, str]] = []
+    for decision in evidence.decisions[-1:]:
+        links += [(decision.seq, f"the site: {reason}") for reason in decision.reasons[:1]]
+    links += [(one.seq, f"{one.by} set it, and no step") for one in last]
+    for policy in evidence.policies[-1:] if not last else ():
+        of = f"the policy of {policy.device or 'the unknown computer'} for deployment {policy.deployment}"
+        there = name.casefold() in (evidence.variables or {})
+        links.append((policy.seq, f"no step set it; {of} {'gave' if there else 'did not give'} it"))
+    return tuple(Cause(evidence.wall(seq), text, seq) for seq, text in links)
 
 
 def told_decision(decision: DecisionSeen) -> str:

@@ -17,7 +17,6 @@ class LocationSeen:
     machine: str
     package: str
     known: bool
-    version: int
     distribution_points: tuple[str, ...]
 
     @property
@@ -51,13 +50,11 @@ class RefusalSeen:
 def location_seen(event: Event) -> LocationSeen:
     """Of an event ``site: location``."""
     data = event.data
-    version = data.get("version")
     return LocationSeen(
         event.seq,
         event.machine,
         str(data.get("package") or ""),
         bool(data.get("known")),
-        version if isinstance(version, int) else 0,
         tuple(map(str, data.get("distribution_points") or ())),
     )
 

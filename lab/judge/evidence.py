@@ -14,13 +14,17 @@ from typing import Any
 from lab.disk.state import FinalState
 from lab.judge.content_seen import LocationSeen, RefusalSeen, location_seen, refusal_seen
 from lab.judge.seen import (
+    ENGINE,
+    WIZARD,
     DecisionSeen,
     EffectSeen,
     Finish,
     LabError,
     NotStarted,
+    PolicySeen,
     RecordSeen,
     RequestSeen,
+    SettingSeen,
     StatusSeen,
     StepSeen,
     Unfinished,
@@ -46,6 +50,8 @@ class Evidence:
     unfinished: Unfinished | None = None
     not_started: NotStarted | None = None
     decisions: tuple[DecisionSeen, ...] = ()
+    policies: tuple[PolicySeen, ...] = ()
+    settings: tuple[SettingSeen, ...] = ()
     statuses: tuple[StatusSeen, ...] = ()
     locations: tuple[LocationSeen, ...] = ()
     refusals: tuple[RefusalSeen, ...] = ()
@@ -107,6 +113,9 @@ class _Sorter:
     unfinished: Unfinished | None = None
     not_started: NotStarted | None = None
     decisions: list[DecisionSeen] = field(default_factory=list)
+    policies: list[PolicySeen] = field(default_factory=list)
+    settings: list[SettingSeen] = field(default_factory=list)
+    at: dict[str, str] = field(default_factory=dict)
     statuses: list[StatusSeen] = field(default_factory=list)
     locations: list[LocationSeen] = field(default_factory=list)
     refusals: list[RefusalSeen] = field(default_factory=list)
@@ -152,6 +161,9 @@ class _Sorter:
                     str(event.data.get("message", "")),
                 )
             )
+        elif (event.source, event.kind) == ("agent", "wizard-done") and event.data.get("page") == "variable":
+            name = str(event.data.get("name", "")).casefold()
+            self.settings.append(SettingSeen(event.seq, event.machine, name, WIZARD))
         elif event.source == "agent" and event.kind == "variables":
             self.variables = {str(name).casefold(): str(value) for name, value in event.data.items()}
             self.variables_seq = event.seq
@@ -182,6 +194,8 @@ class _Sorter:
             self.locations.append(location_seen(event))
         elif event.kind == "policy":
             self.secrets |= {str(name).casefold() for name in data.get("secrets") or ()}
+            device, deployment = (str(data.get(key) or "") for key in ("device", "deployment"))
+            self.policies.append(PolicySeen(event.seq, event.machine, device, deployment))
         elif event.kind == "denied":
             self.refusals.append(refusal_seen(event))
         elif event.kind == "status":
@@ -201,12 +215,16 @@ class _Sorter:
         if event.kind == "sequence-started":  # a machine that starts afresh: what was begun before never ends
             self.left += [seq for (machine, _), seq in self.open.items() if machine == event.machine]
             self.open = {key: seq for key, seq in self.open.items() if key[0] != event.machine}
+            self.settings = [one for one in self.settings if one.machine != event.machine or one.by == WIZARD]
+            self.at.pop(event.machine, None)
         elif event.kind == "instruction":
             if key not in self.open:  # a step that goes on after a restart begins twice
                 self.open[key] = event.seq
                 self.hows.pop(key, None)
             self.begun.append((event.seq, str(data.get("name", ""))))
+            self.at[event.machine] = str(data.get("name", ""))
         elif event.kind in ("step-finished", "group-finished"):
+            self.at.pop(event.machine, None)
             self.steps.append(
                 StepSeen(
                     seq=event.seq,
@@ -221,9 +239,13 @@ class _Sorter:
                     counts=dict(self.hows.pop(key, ())),
                 )
             )
-        elif event.kind == "variable" and data.get("secret"):
-            keep = self.secrets.add if data.get("value") else self.secrets.discard
-            keep(str(data.get("name", "")).casefold())
+        elif event.kind == "variable":
+            name = str(data.get("name", "")).casefold()
+            step = self.at.get(event.machine)
+            by = f"step '{step}'" if step else ENGINE
+            self.settings.append(SettingSeen(event.seq, event.machine, name, by))
+            if data.get("secret"):
+                (self.secrets.add if data.get("value") else self.secrets.discard)(name)
         elif event.kind == "sequence-finished":
             self.finish = Finish(
                 event.seq,
@@ -304,6 +326,8 @@ def _sorted(
         unfinished=sorter.unfinished,
         not_started=sorter.not_started,
         decisions=tuple(sorter.decisions),
+        policies=tuple(sorter.policies),
+        settings=tuple(sorter.settings),
         statuses=tuple(sorter.statuses),
         locations=tuple(sorter.locations),
         refusals=tuple(sorter.refusals),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from lab.judge.causes import chain, decided, engine_failure, failing_step
+from lab.judge.causes import chain, decided, engine_failure, failing_step, origin
 from lab.judge.disk_checks import DiskJudge, check_disk
 from lab.judge.evidence import Evidence
 from lab.judge.run_checks import (
@@ -52,6 +52,12 @@ def _of_machine(asked: Sequence[Expectation], evidence: Evidence) -> list[Verdic
     verdicts = [_one(item, evidence, disks) for item in asked]
     if not any(isinstance(item, ResultExpected) and item.result == "failed" for item in asked):
         verdicts = [_explained(verdict, evidence) for verdict in verdicts]
+    verdicts = [
+        replace(verdict, causes=origin(evidence, item.name))
+        if isinstance(item, VariableExpected) and verdict.status == "falsified" and not verdict.causes
+        else verdict
+        for item, verdict in zip(asked, verdicts, strict=True)
+    ]
     return [_with_log_line(verdict, evidence) for verdict in verdicts]
 
 

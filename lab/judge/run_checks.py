@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from typing import Protocol
 
-from lab.judge.causes import chain, engine_failure, failing_step, lost, told_decision, turned_away
+from lab.judge.causes import chain, decided, engine_failure, failing_step, lost, told_decision, turned_away
 from lab.judge.evidence import Evidence
 from lab.judge.seen import RecordSeen, StepSeen
 from lab.judge.verdict import Cause, Status, Verdict
@@ -83,7 +83,9 @@ def check_result(item: ResultExpected, evidence: Evidence) -> Verdict:
         if finish.failed_step:
             seen += f", in step '{finish.failed_step}' with {describe(finish.step_code)}"
     held = finish.result == item.result
-    causes = () if held else _failure(evidence)
+    # Why one began that should not have is the site's to tell.
+    why = decided(evidence) if item.result == "not-started" else ()
+    causes = () if held else why or _failure(evidence)
     return Verdict("held" if held else "falsified", expected, seen, item.place, (finish.seq,), causes=causes)
 
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+#: What sets a variable, besides steps.
+ENGINE, WIZARD = "the engine", "the wizard"
+
 
 @dataclass(frozen=True)
 class StepSeen:
@@ -80,6 +83,26 @@ class RecordSeen:
     message: str
     severity: str
     line: int
+
+
+@dataclass(frozen=True)
+class SettingSeen:
+    """A variable was set. ``name``: in lower case; ``by``: the step, the wizard or the engine, as a noun."""
+
+    seq: int
+    machine: str
+    name: str
+    by: str
+
+
+@dataclass(frozen=True)
+class PolicySeen:
+    """The policy that the site gave a machine. ``device``: its record's name, or "" of an unknown one."""
+
+    seq: int
+    machine: str
+    device: str
+    deployment: str
 
 
 @dataclass(frozen=True)

@@ -52,7 +52,6 @@ def warnings(document: Document[SiteFile], site: SiteObjects, needs: Mapping[str
     return [
         *_records(document),
         *_to_nobody(document, site),
-        *_boot_images(document, site),
         *_schedules(document),
         *_ties(document, site),
         *_shares(document, site, needs),

@@ -81,7 +81,12 @@ Node = Scalar | Listing | Mapping
 
 
 def quoted(value: object, limit: int = 60) -> str:
-    """A value for a message: on one line, printable, not longer than ``limit`` characters."""
+    """A value for a message: on one line, printable, not longer than ``limit`` characters. Of a mapping or a
+    list only what it is: what stands in it may be secret."""
+    if value is None:
+        return "an empty value"
+    if isinstance(value, dict | list):
+        return "a mapping" if isinstance(value, dict) else "a list"
     text = str(value)
     if len(text) > limit:
         text = text[: limit - 1] + "…"

@@ -69,6 +69,8 @@ LOST, TWICE, CUT = (evidence(story.events, {}) for story in (refused(), twice(),
         ("pxe: {known: true}", LOST, "falsified"),
         ("pxe: boot", TWICE, "falsified"),  # of every start
         ("pxe: {device: pc-1}", TWICE, "held"),
+        ("pxe: {device: pc-2}", TWICE, "falsified"),
+        ("pxe: [{mandatory: false}, abort]", TWICE, "falsified held held"),
         ("pxe: {device: pc-1}", CUT, "no-evidence"),  # another start may come
         ("pxe: [{mandatory: true, boot_image: lab00002}, abort]", TWICE, "held held held"),
         ("pxe: [boot]", TWICE, "held falsified"),
@@ -119,6 +121,57 @@ def test_a_site_that_offers_nothing_is_told_once_with_its_reasons_as_the_cause()
     assert first.seen == "no sequence began: the site sent PC-1 on to its next boot device"
     assert [cause.text for cause in first.causes] == ["the site: PC-1 is known", "the site: none is left"]
     assert second.causes == first.causes  # the screen says "as above"
+
+
+def test_of_several_starts_the_one_that_is_wrong_is_shown() -> None:
+    (verdict,) = verdicts("pxe: boot", TWICE)
+    assert verdict.seen == "the site sent PC-1 on to its next boot device"
+    assert verdict.evidence == (TWICE.decisions[1].seq,)
+
+
+def test_a_sequence_that_should_not_have_begun_is_the_sites_doing() -> None:
+    story = Story()
+    pxe(story, "1", mandatory=True)
+    story.begin()
+    story.step("Apply", "failed", 5)
+    story.end("failed", 0x80004005, "Apply", 5)
+    (verdict,) = verdicts("result: not-started", evidence(story.events, {}))
+    assert [cause.text for cause in verdict.causes] == [
+        "the site: PC-1 is known", "the site gave PC-1 boot image LAB00002 at once, for deployment LAB20001",
+    ]  # fmt: skip
+
+
+def test_a_variable_that_is_not_as_expected_says_who_set_it() -> None:
+    story = Story()
+    story.begin()
+    story.instruction("Of a start that came to nothing")
+    story.say("engine", "variable", name="Place", value="gone", secret=False)
+    pxe(story, "2", reasons=["its address is PC-1's", "LAB20001 is chosen"])
+    story.say("site", "policy", device="PC-1", deployment="LAB20001", secrets=[])
+    story.say("agent", "wizard-done", page="choose", chosen="LAB20001")
+    story.say("agent", "wizard-done", page="variable", name="Asked")
+    story.begin()
+    story.say("engine", "variable", name="_SMSTSMachineName", value="PC-1", secret=False)
+    story.instruction("Set Role")
+    story.say("engine", "variable", name="ROLE", value="till", secret=False)
+    story.finish_step("Set Role")
+    story.say("engine", "variable", name="_SMSTSLastActionRetCode", value="0", secret=False)
+    story.end()
+    story.say("agent", "variables", Place="Bern", Role="till", Asked="typed", _SMSTSMachineName="PC-1")
+    found, known = evidence(story.events, {}), "the site: its address is PC-1's"
+    policy = "no step set it; the policy of PC-1 for deployment LAB20001"
+    for name, causes in {
+        "Role": ["step 'Set Role' was the last to set it"],
+        "_SMSTSMachineName": [known, "the engine set it, and no step"],
+        "_SMSTSLastActionRetCode": [known, "the engine set it, and no step"],
+        "Asked": [known, "the wizard set it, and no step"],
+        "Place": [known, f"{policy} gave it"],
+        "Nowhere": [known, f"{policy} did not give it"],
+    }.items():
+        (verdict,) = verdicts(f"variables: {{{name}: other}}", found)
+        assert (verdict.status, [cause.text for cause in verdict.causes]) == ("falsified", causes)
+    (held,) = verdicts("variables: {Role: till}", found)
+    assert held.causes == ()
 
 
 @pytest.mark.parametrize("expect", ["LocalAdmin: null", "LocalAdmin: x"])

@@ -78,6 +78,15 @@ def test_a_child_must_be_given_or_said_to_be_missing(tmp_path: Path) -> None:
     assert "runs itself" in endless
 
 
+def test_a_child_is_no_content_that_is_checked_before_the_first_step(tmp_path: Path) -> None:
+    list_of_references = '<referenceList><reference package="LAB00020"/></referenceList>'
+    listed = CHILD.replace("</sequence>", f"{list_of_references}</sequence>")
+    for said in ("missing", "{sequence: in.xml}"):
+        loaded = load(tmp_path, listed, f"children: {{LAB00020: {said}}}")
+        told = policy_base(loaded, read_checked_sequence(loaded))
+        assert "LAB00020" not in told["references"]
+
+
 def test_an_exports_own_sequences_are_its_children(tmp_path: Path) -> None:
     """A console export of several: the child is found in it, its content is asked for, it is none itself."""
     listed = "<referenceList>{}</referenceList>".format

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from queue import SimpleQueue
@@ -15,8 +16,10 @@ from lab.errors import LabFault, PhaseTimeout
 from lab.hypervisor.memory import MemoryGuest, MemoryHypervisor
 from lab.hypervisor.protocol import DiskSpec, MachineSpec, NicSpec
 from lab.network.dnsmasq import HOLD
+from lab.network.ipxe import F12_SECONDS
 from lab.run.follow import site_seen
 from lab.run.keyboard import keys
+from lab.run.listener import Listener
 from lab.run.native import NativeStarts
 from lab.run.phases import Seen
 from lab.run.plan import MachinePlan, RunPlan
@@ -179,6 +182,65 @@ def test_f12_is_pressed_again_where_nobody_sees_the_prompt_until_the_boot_files_
     assert len([e for e in lab.timeline.events if e.kind == "key-pressed"]) == 1
 
 
+def test_f12_is_pressed_no_longer_than_the_prompt_stands(make: Make) -> None:
+    lab = make("bios", f12=True)
+    lab.see("site", "pxe", **AVAILABLE)
+    lab.clock.pause(F12_SECONDS + 0.1)
+    for _ in range(3):
+        lab.session.check()
+        lab.clock.pause(1.1)
+    assert lab.guest.keys == []
+
+
+def test_f12_of_one_start_is_not_pressed_at_the_next(make: Make) -> None:
+    lab = make("bios", f12=True)
+    lab.see("site", "pxe", **AVAILABLE)
+    lab.see("hypervisor", "reset")
+    for _ in range(3):
+        lab.clock.pause(1.1)
+        lab.session.check()
+    assert lab.guest.keys == []
+
+
+def test_only_the_prompt_itself_is_answered(make: Make) -> None:
+    lab = make("uefi")
+    lab.see("site", "pxe", **AVAILABLE)
+    lab.say("Could not find kernel image: boot:")
+    assert lab.guest.keys == []
+    lab.say("boot:")
+    assert lab.guest.keys == ["KEY_ENTER"]
+
+
+def test_nothing_of_an_answer_is_typed_after_a_restart(make: Make) -> None:
+    lab = make(variables={"Role": "x" * 50})
+    lab.see("agent", "wizard", page="variable", name="Role", refused="")
+    lab.session.check()
+    lab.see("hypervisor", "reset")
+    for _ in range(5):
+        lab.clock.pause(5.0)
+        lab.session.check()
+    assert lab.guest.keys == ["KEY_X"] * 20
+
+
+def test_what_a_kernel_says_is_no_word_of_the_firmwares(make: Make) -> None:
+    lab = make()
+    lab.see("site", "pxe", **REQUIRED)
+    lab.see("tftp", "sent", file="labpe-x64.efi")
+    assert lab.timeline.events[-1].phase == "pe-kernel"
+    lab.say("efi: No bootable device. Shell>")
+    assert not lab.session.over and lab.reasons("not-started") == []
+
+
+def test_a_live_machine_that_nobody_continues_is_its_testers_to_judge(make: Make) -> None:
+    for live in (True, False):
+        lab = make(live=live)
+        lab.see("engine", "sequence-started")
+        lab.see("agent", "restart", target="HD")
+        lab.see("hypervisor", "reset")
+        lab.say("osdlab: nobody continues this machine")
+        assert lab.reasons("unfinished") == ([] if live else ["osdlab: nobody continues this machine"])
+
+
 @pytest.mark.parametrize(
     ("firmware", "text"),
     [("uefi", "osdlab: PXE: left: F12 was not pressed"), ("bios", "No bootable device.")],
@@ -253,8 +315,41 @@ def test_every_printable_character_has_its_key() -> None:
         "KEY_A", "KEY_LEFTSHIFT+KEY_A", "KEY_1", "KEY_LEFTSHIFT+KEY_1", "KEY_LEFTSHIFT+KEY_GRAVE",
         "KEY_SPACE", "KEY_ENTER",
     )  # fmt: skip
+    shifted = dict(zip('!@#$%^&*()_+{}|:"~<>?', "1234567890-=[]\\;'`,./", strict=True))  # a US keyboard's
+    assert all(keys(upper)[0] == f"KEY_LEFTSHIFT+{keys(lower)[0]}" for upper, lower in shifted.items())
     printable = "".join(map(chr, range(32, 127)))
     assert len(set(keys(printable))) == len(printable) + 1
+
+
+class Says:
+    """A channel that says these things, and then nothing more."""
+
+    def __init__(self, *said: bytes | LabFault) -> None:
+        self._said = deque(said)
+
+    def receive(self, seconds: float) -> bytes:
+        said = self._said.popleft() if self._said else b""
+        if isinstance(said, LabFault):
+            raise said
+        return said
+
+    def send(self, data: bytes) -> None:
+        raise AssertionError(data)
+
+
+def test_a_silent_channel_is_listened_to_until_its_machine_is_off() -> None:
+    inbox: SimpleQueue[Seen] = SimpleQueue()
+    listener = Listener("PC-1", Says(b"", b"one", b"", b"", b"two"), inbox)
+    assert [inbox.get(timeout=20).data for _ in range(2)] == [{"bytes": b"one"}, {"bytes": b"two"}]
+    listener.machine_is_off()
+    assert inbox.get(timeout=20) == Seen("PC-1", "lab", "channel-end", {"reason": ""})
+
+
+def test_a_channel_that_breaks_says_why() -> None:
+    inbox: SimpleQueue[Seen] = SimpleQueue()
+    Listener("PC-1", Says(b"one", LabFault("its other end is gone")), inbox)
+    assert inbox.get(timeout=20).kind == "channel-bytes"
+    assert inbox.get(timeout=20).data == {"reason": "its other end is gone"}
 
 
 def test_a_site_event_is_its_machines() -> None:

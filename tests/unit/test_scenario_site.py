@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from lab.errors import InputError
+from lab.errors import InputError, LabFault
 from lab.run.hidden import secret_values
-from lab.run.prepare import read_checked_sequences
+from lab.run.prepare import check_content, read_checked_sequences
 from lab.run.siteplan import policy_bases, site_objects
 from lab.scenario.finding import find_sequence, find_site
 from lab.scenario.implied import account
@@ -150,8 +150,8 @@ def test_machines_of_a_site_are_its_devices_by_name_and_the_scenarios_variables_
     loaded = load(
         tmp_path,
         "site: site.yaml\nmachine: uefi-x64\nwizard: {choose: LAB20001}\nmachines:\n"
-        "  KNOWN: {variables: {place: scenario}, wizard: {variables: {Asset: x}},"
-        " expect: {result: not-started}}\n"
+        "  KNOWN: {variables: {place: scenario, Pin: {value: '1', secret: true}},"
+        " wizard: {variables: {Asset: x}}, expect: {result: not-started}}\n"
         "  OTHER: {machine: bios-x64, f12: left}\n"
         "expect: {result: success, code: 0}\n",
     )
@@ -163,7 +163,8 @@ def test_machines_of_a_site_are_its_devices_by_name_and_the_scenarios_variables_
     site = objects(loaded)
     device, _ = find_device(site, known.mac, known.uuid)
     told = variables(site, device)
-    assert told.values == {"place": "scenario", "Kept": "device", "Token": "Hidden-Token-1"}
+    assert told.values == {"place": "scenario", "Pin": "1", "Kept": "device", "Token": "Hidden-Token-1"}
+    assert {name.casefold() for name in told.secrets} == {"pin", "token"}
     assert find_device(site, other.mac, other.uuid)[0] is None
     said = [(item.machine, type(item).__name__, item.place.line) for item in loaded.expectations]
     assert said == [
@@ -234,6 +235,30 @@ def test_the_site_can_stand_in_the_scenario(tmp_path: Path) -> None:
     assert json.dumps(objects(loaded).to_json())
     (said,) = problems(tmp_path, "machine: uefi-x64\nexpect: {code: 0}\nsite: {site: LAB, devises: {}}\n")
     assert said.startswith("a.yaml:4:19: unknown key 'devises'; did you mean 'devices'?")
+
+
+@pytest.mark.parametrize(
+    ("more", "place"),
+    [
+        ("", "site.yaml:10:45"),
+        ("content: {LAB00009: {distribution_point: denied}}\n", "site.yaml:10:45"),
+        ("content: {LAB00009: nowhere}\n", "a.yaml:3:21"),
+        ("content: {LAB00009: client}\n", ""),
+    ],
+)
+def test_files_that_are_not_there_are_told_with_the_place_that_names_them(
+    tmp_path: Path, more: str, place: str
+) -> None:
+    text = f"site: site.yaml\n{more}machine: uefi-x64\nexpect: {{result: success}}\n"
+    load(tmp_path, text)
+    (tmp_path / "sites" / "site.yaml").write_text(SITE.replace("content: client", "content: lost").strip())
+    (loaded,) = load_scenarios([tmp_path / "a.yaml"])
+    (sequence,) = read_checked_sequences(loaded).values()
+    if not place:
+        return check_content(loaded, sequence)
+    with pytest.raises(LabFault, match="package LAB00009 has no content") as raised:
+        check_content(loaded, sequence)
+    assert f"{place} names it" in raised.value.hint
 
 
 def test_a_site_may_have_the_name_of_its_scenario(tmp_path: Path) -> None:

@@ -53,6 +53,15 @@ def test_the_examples_are_whole() -> None:
         assert SiteObjects.from_json(json.loads(json.dumps(loaded.objects.to_json()))) == loaded.objects
 
 
+def test_of_a_value_of_the_wrong_shape_nothing_is_told_but_its_shape(folder: Path) -> None:
+    said = problems("site: {network_access_account: {user: LAB\\naa, password: Hidden-1}}", folder)
+    assert said == ["site.yaml:1:7: a mapping is not a site code; three letters and digits: LAB"]
+    said = problems("site: LAB\ndevices: {PC-1: {mac: [a], uuid: }}", folder)
+    assert [one.partition(";")[0] for one in said] == [
+        "site.yaml:2:23: a list is not a MAC address", "site.yaml:2:33: an empty value is not an SMBIOS GUID",
+    ]  # fmt: skip
+
+
 def test_a_site_with_everything() -> None:
     loaded = read_site(SITES / "contoso.yaml")
     objects = loaded.objects
