@@ -243,7 +243,7 @@ def test_content_of_a_scenario_that_is_not_there_is_told_with_its_place(tmp_path
     (sequence,) = read_checked_sequences(loaded).values()
     with pytest.raises(LabFault, match="package LAB00009 has no content") as raised:
         check_content(loaded, sequence)
-    assert "a.yaml:2:21 names it; a path is relative to the scenario" in raised.value.hint
+    assert "a.yaml:3:21 names it; a path is relative to the scenario" in raised.value.hint
 
 
 def test_a_site_may_have_the_name_of_its_scenario(tmp_path: Path) -> None:
