@@ -157,17 +157,15 @@ class ManagementPoint:
         self._tell("pxe", {**asked, "cpu": request.cpu, "start": start, **decision.to_json()})
         return decision
 
-    def clear_required(self, device: str) -> None:
-        """Clear required PXE deployments: those of a device are offered again."""
-        found = self.site.device(device)
-        if found is None:
-            return
-        self._store.clear(found.name)
-        devices = tuple(
-            replace(one, last_pxe="") if one.name == found.name else one for one in self.site.devices
-        )
-        self.site = replace(self.site, devices=devices)
-        self._tell("cleared", {"mac": found.mac, "device": found.name})
+    def clear_required(self, mac: str, uuid: str) -> None:
+        """Clear required PXE deployments, as somebody does in the console: those of a computer are offered
+        again (documented)."""
+        device, _ = site_policy.find_device(self.site, mac, uuid)
+        self._store.clear(offer_key(device, mac, uuid))
+        if device is not None:
+            devices = tuple(replace(one, last_pxe="") if one == device else one for one in self.site.devices)
+            self.site = replace(self.site, devices=devices)
+        self._tell("cleared", {"mac": mac.casefold(), "device": device.name if device else ""})
 
     def assignments(self, mac: str, uuid: str, start: str) -> Json:
         """What a computer in Windows PE may run: the answer of ``GET /policy/<mac>``."""
