@@ -7,12 +7,13 @@ from itertools import combinations
 
 from lab.errors import Problem
 from lab.scenario.siteschema import SiteFile
-from lab.site.model import SiteObjects
+from lab.site.model import Deployment, SiteObjects, SitePackage
 from lab.yamlio import Document, quoted
 
 
 def warnings(document: Document[SiteFile], site: SiteObjects) -> list[Problem]:
-    return [*_records(document), *_boot_images(document, site), *_ties(document, site)]
+    images = [*_boot_images(document, site), *_restaged(document, site)]
+    return [*_records(document), *images, *_ties(document, site)]
 
 
 def _records(document: Document[SiteFile]) -> Iterator[Problem]:
@@ -47,6 +48,39 @@ def _boot_images(document: Document[SiteFile], site: SiteObjects) -> Iterator[Pr
             why = f"boot image {image.id} is on no distribution point that answers PXE requests"
         if why:
             yield document.key_place("deployments", written).problem(f"PXE gives {written} to nobody: {why}")
+
+
+def _restaged(document: Document[SiteFile], site: SiteObjects) -> Iterator[Problem]:
+    """Deployments that the wizard may run in another boot image than their sequence's: PXE starts that of the
+    highest id (documented)."""
+    offered: list[tuple[str, Deployment, SitePackage]] = []
+    for written in document.value.deployments:
+        one = site.deployment(written)
+        sequence = site.sequence(one.sequence) if one else None
+        image = site.package(sequence.boot_image) if sequence and not sequence.disabled else None
+        wizard = ("clients, media and PXE", "media and PXE")
+        if one and image and image.pxe and one.purpose == "available" and one.available_to in wizard:
+            offered.append((written, one, image))
+    offered.sort(key=lambda each: each[1].id.casefold(), reverse=True)  # as policy.by_rank
+    for index, (written, one, image) in enumerate(offered):
+        for _, other, started in offered[:index]:
+            if started.architecture != image.architecture or not _share_members(site, one, other):
+                continue
+            if started == image:
+                break
+            text = f"PXE starts boot image {started.id} of {other.id} where {written} could be chosen, too"
+            hint = (
+                f"ConfigMgr then restarts to {image.id}, the sequence's own; osdlab does not, and says so on "
+                "the timeline (site boot-image)"
+            )
+            yield document.key_place("deployments", written).problem(text, hint)
+            break
+
+
+def _share_members(site: SiteObjects, one: Deployment, other: Deployment) -> bool:
+    collections = [site.collection(each.collection) for each in (one, other)]
+    members = [each.member_names if each else frozenset() for each in collections]
+    return one.collection.casefold() == other.collection.casefold() or bool(members[0] & members[1])
 
 
 def _ties(document: Document[SiteFile], site: SiteObjects) -> Iterator[Problem]:

@@ -113,8 +113,8 @@ class ManagementPoint:
     machines   MAC -> {"policy": additions of that computer's}
     contents   package -> [{"name", "size", "sha256"}], of its newest version
     address    host, or host:port, of the URLs it hands out
-    tell       gets events of the timeline: "pxe", "assignments", "policy", "location", "denied", "status",
-               "cleared", and data with ``mac``
+    tell       gets events of the timeline: "pxe", "assignments", "policy", "boot-image", "location",
+               "denied", "status", "cleared", and data with ``mac``
 
     MAC addresses and GUIDs are taken in any case. ``start`` tells one start of a computer from another.
     """
@@ -228,6 +228,12 @@ class ManagementPoint:
                 "secrets": secrets,
             },
         )
+        started = str((self._store.last_decision(mac.casefold()) or {}).get("boot_image") or "")
+        if started and started.casefold() != sequence.boot_image.casefold():
+            # Observed: the client stages its sequence's own on the disk and restarts to it. The lab does not:
+            # what it logs then, and what it does without a formatted disk, nobody has shown.
+            images = {"started": started, "assigned": sequence.boot_image, "restaged": False}
+            self._tell("boot-image", {"mac": mac.casefold(), "deployment": found.id, **images})
         own_part = {
             **additions,
             "variables": {**base.get("variables", {}), **self._site_variables(found), **own.values},

@@ -111,6 +111,23 @@ def test_no_other_required_deployment_runs_than_the_one_that_pxe_started_the_com
     assert [one["deployment"] for one in point.assignments(MAC, UUID, "1")["assignments"]] == ["LAB20001"]
 
 
+def test_a_sequence_in_another_boot_image_than_its_own_is_told() -> None:
+    other = SitePackage("LAB00009", kind="boot-image", distributed={"DP1": "there"})
+    site = replace(
+        SITE,
+        packages=(*SITE.packages, other),
+        sequences=(SITE.sequences[0], SiteSequence("LAB00011", "Other", "LAB00009")),
+        deployments=tuple(Deployment(f"LAB2000{n}", f"LAB0001{n}", "Office") for n in (0, 1)),
+    )
+    point = Point(site)
+    assert point.pxe(PxeRequest(MAC, UUID, 7), "1").boot_image == "LAB00009"
+    assert point.policy(MAC, UUID, "LAB20001") is not None and not point.told("boot-image")
+    policy = point.policy(MAC, UUID, "LAB20000")
+    assert policy is not None and policy["boot_image"] == "LAB00002"
+    images = {"started": "LAB00009", "assigned": "LAB00002", "restaged": False}
+    assert point.told("boot-image") == [{"mac": MAC, "deployment": "LAB20000", **images}]
+
+
 def test_a_cleared_flag_of_the_record_itself() -> None:
     marked = replace(SITE, devices=(replace(SITE.devices[0], last_pxe="LAB20001"),))
     point, asked = Point(marked), PxeRequest(MAC, UUID, 7)
