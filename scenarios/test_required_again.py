@@ -33,3 +33,28 @@ def test_a_required_deployment_is_offered_again_once_it_was_cleared(lab):
         ("abort", False),
         ("boot", True),
     ]
+
+
+@pytest.mark.rule("R40")
+def test_a_machine_that_asks_the_network_first_is_refused_and_starts_from_its_disk(lab):
+    machine = lab.machine(
+        "bios-x64-network-first",
+        sequence="bare-metal.xml",
+        deployment={"purpose": "required"},
+        doubles=[{"command": "*"}],
+        f12="left",
+    )
+
+    def decisions():
+        return [event.data["action"] for event in machine.run.events if event.kind == "pxe"]
+
+    assert machine.power_on().wait_for_end().result == "success"
+    restarts = len(decisions()) - 1
+    assert restarts >= 2 and decisions() == ["boot"] + ["abort"] * restarts  # on its way, too
+    machine.shutdown()
+
+    assert machine.power_on().wait_for_end().result == "not-started"
+    assert machine.run.reason == "no task sequence is going on; the system stays up"
+    assert decisions() == ["boot"] + ["abort"] * (restarts + 1)
+    machine.cut_power()
+    assert machine.disk.file("C:\\Windows\\System32\\config\\SYSTEM")
