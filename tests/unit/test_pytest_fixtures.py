@@ -146,8 +146,8 @@ def test_a_machine_starts_again_and_its_required_deployment_when_it_was_cleared(
 def test_it(lab):
     machine = make(lab, deployment={"purpose": "required"})
     assert machine.power_on().wait_for_end().failed_step == "Break"
+    machine.shutdown()
     for _ in range(2):
-        machine.shutdown()
         assert machine.power_on().wait_for_end().result == "not-started"
         assert "offered already" in machine.run.reason and machine.run.code is None
         with pytest.raises(AssertionError, match="phase 'policy'; the machine is not-started: the site"):
