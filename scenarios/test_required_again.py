@@ -54,7 +54,7 @@ def test_a_machine_that_asks_the_network_first_is_refused_and_starts_from_its_di
     machine.shutdown()
 
     assert machine.power_on().wait_for_end().result == "not-started"
-    assert machine.run.reason == "no task sequence is going on; the system stays up"
+    assert "no task sequence is going on; the system stays up" in machine.run.reason
     assert decisions() == ["boot"] + ["abort"] * (restarts + 1)
     machine.cut_power()
     assert machine.disk.file("C:\\Windows\\System32\\config\\SYSTEM")
