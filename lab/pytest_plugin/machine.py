@@ -40,8 +40,18 @@ class Run:
 
     @property
     def result(self) -> str:
-        """success, failed, or "" while no sequence ended in the machine's last start."""
-        return str(self._end.get("result", ""))
+        """Of the machine's last start: success or failed; not-started or unfinished when it has nothing more
+        to do and no sequence ended; "" while it goes on."""
+        if ended := str(self._end.get("result", "")):
+            return ended
+        over = [event.kind for event in of_this_start(list(self.events)) if event.source == "lab"]
+        return next((kind for kind in reversed(over) if kind in ("not-started", "unfinished")), "")
+
+    @property
+    def reason(self) -> str:
+        """Why its last start is not-started or unfinished."""
+        over = [event for event in of_this_start(list(self.events)) if event.kind == self.result]
+        return str(over[-1].data.get("reason", "")) if over else ""
 
     @property
     def code(self) -> int | None:
@@ -144,6 +154,11 @@ class Machine:
         """Take its power away, wherever it is."""
         self._do(self._live.cut_power)
 
+    def clear_required(self) -> None:
+        """Clear its required PXE deployments, as somebody does in the console: those that were offered to it
+        are offered again at its next start from the network. It may be on or off."""
+        self._do(self._live.clear_required)
+
     def shutdown(self) -> None:
         """Have it power off, after its sequence ended."""
         self._do(self._live.shutdown)
@@ -175,6 +190,8 @@ class Machine:
         )
         if not self._seen(kind, name):
             run = self.run
+            if run.code is None:
+                raise ExpectationFailed(f"waited for {waited_for}; the machine is {run.result}: {run.reason}")
             code = describe(run.code) if run.code else "0"
             where = f" at step '{run.failed_step}'" if run.failed_step else ""
             raise ExpectationFailed(
@@ -183,7 +200,7 @@ class Machine:
         return self
 
     def wait_for_end(self, timeout: float = WAIT_LIMIT) -> Run:
-        """Wait until the sequence ended, however it did."""
+        """Wait until the sequence ended, however it did, or nothing more will happen on the machine."""
         self._do(self._live.wait, lambda: bool(self.run.result), "the sequence to end", timeout)
         return self.run
 

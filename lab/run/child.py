@@ -54,6 +54,15 @@ class Child:
     def pid(self) -> int:
         return self._process.pid
 
+    def send(self, line: str) -> None:
+        """Write a line to its standard input. Raises LabFault when it is gone."""
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.write(line + "\n")
+            self._process.stdin.flush()
+        except (OSError, ValueError) as error:  # ValueError: it was stopped
+            raise LabFault(f"{self.name} takes no order: {error}", causes=(error,)) from error
+
     def _read(self) -> None:
         assert self._lines is not None
         try:

@@ -192,6 +192,9 @@ class LiveRun:
     def go_on(self) -> None:
         self.order("go-on")
 
+    def clear_required(self) -> None:
+        self.order("clear-required")
+
     def screenshot(self) -> Path:
         """The file of a new screenshot. Raises LabFault when there was none to take."""
         name = self.order("screenshot")

@@ -12,6 +12,7 @@ run ends it, as in any run; a command that cannot be done leaves it as it was.
 | go-on | lets an agent that is held go on | at once |
 | screenshot | keeps a screen | with the file's name |
 | read-disks | final-state.json; ``files``, ``registry``: questions | when it is written |
+| clear-required | clears its required PXE deployments; it may be off | when the site has kept that |
 | connect | a TCP connection to ``port`` of the machine | after its socket was handed over |
 | end | leaves | when all is collected |
 """
@@ -42,11 +43,13 @@ HandOver = Callable[[socket.socket, int], None]
 
 
 class Server:
-    """Does commands on the machines of a run. ``addresses``: machine -> IPv4 address."""
+    """Does commands on the machines of a run. ``clear_required`` has the site do it for a machine, and raises
+    LabFault; ``addresses``: machine -> IPv4 address."""
 
     def __init__(
         self,
         sessions: Sequence[MachineSession],
+        clear_required: Callable[[str], None],
         *,
         commands: SimpleQueue[Command],
         answer: Callable[[dict[str, Any]], None],
@@ -54,6 +57,7 @@ class Server:
         addresses: Mapping[str, str],
     ) -> None:
         self._sessions = {session.name: session for session in sessions}
+        self._clear_required = clear_required
         self._commands, self._answer, self._hand_over = commands, answer, hand_over
         self._addresses = addresses
         self._pending: list[tuple[int, MachineSession]] = []
@@ -120,6 +124,9 @@ class Server:
             self._end = int(command["id"])
             return None, None
         session = self._sessions[command["machine"]]
+        if operation == "clear-required":
+            self._clear_required(session.name)
+            return None, None
         is_on = session.on
         if operation in ("power-on", "read-disks") and is_on:
             raise UsageError(f"machine '{session.name}' is on", hint="shutdown() or cut_power() comes first")

@@ -62,7 +62,7 @@ class MachineSession:
         self.on = self.over = False
         #: Nothing more will happen, though the machine is on.
         self._alone = False
-        self._began = False  # a sequence, at this start or before
+        self._began = False  # a sequence, at this start or before; one that was over when power came is none
         #: Somebody commands the machine: it stays up after its sequence, and its power may be cut.
         self._live, self._cut, self._held = live, False, False
         self._plan, self._machine, self._timeline, self._clock = plan, machine, timeline, clock
@@ -70,7 +70,7 @@ class MachineSession:
         self._folder.mkdir(exist_ok=True)
         self._kept = Kept(self._folder, machine, self._event)
         self._attendant = Attendant(plan, machine, clock=clock, event=self._event, picture=self._kept.screen)
-        self._start = Start(plan, self._attendant, live=live)
+        self._start = Start(plan, self._attendant)
         self._read, self._questions, self._disks_read = read_disks, plan.questions, False
         self._console = ConsoleLines()
         self._console_size = 0
@@ -118,6 +118,7 @@ class MachineSession:
         for noise in self._agent.restarted():
             self._take(noise)
         self._off_since, self._channel_lost = None, None
+        self._began = self._began and not self.ended
         self.over = self.ended = self._cut = self._held = self._alone = False
         self._restart_target, self._restart_until = "", math.inf
         self._start.anew()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -66,14 +67,12 @@ def simulate_into(
     sequences: Mapping[str, TaskSequence],
     settings: Settings,
     on_event: OnEvent,
-    *,
-    live: bool = False,
 ) -> LabError | None:
     """Simulate the scenario; timeline, logs and final states go to ``folder`` as those of a real run.
 
-    ``sequences`` as ``read_checked_sequences`` gives them. Gives what broke, or None. ``live``: a test in
-    Python judges the run. Nothing is built for the simulator: sizes and hashes of the images are those of the
-    newest that a machine had, or modelled ones.
+    ``sequences`` as ``read_checked_sequences`` gives them. Gives what broke, or None. Nothing is built for
+    the simulator: sizes and hashes of the images are those of the newest that a machine had, or modelled
+    ones.
     """
     lockstep = Lockstep()
     for machine in loaded.machines:
@@ -81,19 +80,32 @@ def simulate_into(
     with (folder / "timeline.jsonl").open("w", encoding="utf-8") as file:
         timeline = Timeline(lockstep, file)
         timeline.follow(on_event)
-        timeline.append("lab", "run-started", name=loaded.title, live=live)
+        timeline.append("lab", "run-started", name=loaded.title, live=False)
         pxe: list[str] = []
         runs = _simulated(loaded, sequences, settings, timeline, lockstep, pxe=pxe)
-        fault = _first_fault(runs) or _over_time(timeline, loaded.scenario.limits.time or settings.time_limit)
-        if fault is not None and not any(event.kind == "lab-error" for event in timeline.events):
-            timeline.append("lab", "lab-error", details=error_message(fault))
+        fault = told_fault(loaded, settings, runs, timeline)
         timeline.append("lab", "run-ended")
+    keep(folder, runs, pxe)
+    return fault
+
+
+def told_fault(
+    loaded: LoadedScenario, settings: Settings, runs: Mapping[str, SimulatedRun], timeline: Timeline
+) -> LabError | None:
+    """What broke, as it is told to the user; it stands on the timeline, too. None when nothing did."""
+    fault = _first_fault(runs) or _over_time(timeline, loaded.scenario.limits.time or settings.time_limit)
+    if fault is not None and not any(event.kind == "lab-error" for event in timeline.events):
+        timeline.append("lab", "lab-error", details=error_message(fault))
+    return _told(loaded, fault) if isinstance(fault, Unanswered) else fault
+
+
+def keep(folder: Path, runs: Mapping[str, SimulatedRun], pxe: Sequence[str]) -> None:
+    """Logs and final states, as those of a real run. ``pxe``: the records of SMSPXE.log."""
     (folder / PXE_LOG).write_text("".join(pxe), encoding="utf-8-sig", newline="")
     for name, run in runs.items():
         (folder / name / "smsts.log").write_text(run.log, encoding="utf-8-sig", newline="")
         final = json.dumps(run.final_state.to_json(), ensure_ascii=False)
         write_whole(folder / name / "final-state.json", final)
-    return _told(loaded, fault) if isinstance(fault, Unanswered) else fault
 
 
 def _first_fault(runs: Mapping[str, SimulatedRun]) -> LabError | None:
@@ -166,6 +178,34 @@ def _simulated(
     pxe: list[str] | None = None,
 ) -> dict[str, SimulatedRun]:
     """Simulate the scenario's machines with these doubles behind its own. ``pxe`` gets SMSPXE.log."""
+    made = modelled(loaded, sequences, settings, timeline, lockstep.now, doubles, pxe=pxe)
+    return simulate_machines(
+        made.machines, made.point, contents=made.contents, site=made.network, timeline=timeline,
+        lockstep=lockstep,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Modelled:
+    """A scenario's site and machines in the simulator."""
+
+    machines: list[SimMachine]
+    point: ManagementPoint
+    contents: dict[str, SimContent]
+    network: SimSite
+
+
+def modelled(
+    loaded: LoadedScenario,
+    sequences: Mapping[str, TaskSequence],
+    settings: Settings,
+    timeline: Timeline,
+    now: Callable[[], float],
+    doubles: Sequence[Double] = (),
+    *,
+    pxe: list[str] | None = None,
+) -> Modelled:
+    """The scenario's world before anything is on. ``now``: virtual seconds since the run began."""
     site = _site(loaded, settings)
     contents = _contents(loaded, site, settings)
     boot_files = {name: path.stat().st_size for name, path in site.boot_files.items()}
@@ -174,7 +214,7 @@ def _simulated(
     objects = site_objects(loaded, sequences)
     tell = telling(timeline, {machine.mac: machine.name for machine in loaded.machines})
     if pxe is not None:
-        tell = pxe_log(objects, tell, pxe, lambda: EPOCH + lockstep.now())
+        tell = pxe_log(objects, tell, pxe, lambda: EPOCH + now())
     point = ManagementPoint(
         objects,
         policies=policy_bases(loaded, {key: double_steps(one, steps) for key, one in sequences.items()}),
@@ -192,9 +232,7 @@ def _simulated(
         )
         for index, machine in enumerate(loaded.machines)
     ]
-    return simulate_machines(
-        machines, point, contents=contents, site=network, timeline=timeline, lockstep=lockstep
-    )
+    return Modelled(machines, point, contents, network)
 
 
 def _over_time(timeline: Timeline, limit: float) -> LabError | None:

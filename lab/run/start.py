@@ -17,10 +17,10 @@ _OTHER_DEVICES = 120.0
 
 
 class Start:
-    """One start after the other of one machine. ``live``: somebody commands it, and may leave it alone."""
+    """One start after the other of one machine."""
 
-    def __init__(self, plan: MachinePlan, attendant: Attendant, *, live: bool) -> None:
-        self._name, self._attendant, self._live = plan.spec.name, attendant, live
+    def __init__(self, plan: MachinePlan, attendant: Attendant) -> None:
+        self._name, self._attendant = plan.spec.name, attendant
         self._network_last = plan.spec.boot_order[-1] == "network"
         self._left = ""
 
@@ -56,7 +56,7 @@ class Start:
         if phase == "pe-kernel":
             return ""
         self._attendant.reads(text)
-        if not self._live and left_alone(text):
+        if left_alone(text):
             return text.strip()
         # Where the network comes last, nothing follows but what the firmware tries of its own accord.
         if self._left and (nothing_bootable(text) or (self._network_last and left_network(text))):

@@ -36,11 +36,13 @@ from lab.run.session import MachineSession
 from lab.run.strategy import follow
 from lab.timeline import Timeline
 
-#: From the sessions to what does the front's commands on them.
-Serve = Callable[[list[MachineSession]], Server]
+#: From the sessions, and what clears a machine's required PXE deployments, to what does the front's commands.
+Serve = Callable[[list[MachineSession], Callable[[str], None]], Server]
 
 _HTTP_PORT = 80
 _READY = 120.0
+#: Seconds in which the site has kept what it was ordered to.
+_ORDER = 10.0
 #: How much a busy host may stretch the limits; beyond, a stall would be told too late.
 _BUSIEST = 4.0
 
@@ -58,6 +60,10 @@ class World:
         self._accelerator: Accelerator | None = None
         self._machines: list[Machine] = []
         self._native: NativeStarts | None = None
+        self._site: Child | None = None
+        self._orders = 0
+        #: What the site said to an order: "" or why it was not done.
+        self._answers: dict[int, str] = {}
 
     def __enter__(self) -> World:
         try:
@@ -97,7 +103,7 @@ class World:
                 zip(self._plan.machines, self._machines, strict=True)
             )
         ]
-        run = serve(sessions).run if serve is not None else partial(follow, sessions)
+        run = partial(follow, sessions) if serve is None else serve(sessions, self._clear_required).run
         run(
             timeline=self._timeline,
             inbox=self._inbox,
@@ -105,6 +111,23 @@ class World:
             stop=stop,
             time_limit=self._plan.time_limit * factor,
         )
+
+    def _clear_required(self, machine: str) -> None:
+        """Clear the required PXE deployments of a machine at the site. Raises LabFault, PhaseTimeout."""
+        assert self._site is not None
+        [item] = [item for item in self._plan.machines if item.spec.name == machine]
+        self._orders = number = self._orders + 1
+        order = {"order": number, "clear_required": {"mac": item.mac.lower(), "uuid": item.spec.uuid.lower()}}
+        self._site.send(json.dumps(order))
+        wait_until(
+            lambda: number in self._answers,
+            waited_for="the site service to clear the required PXE deployments",
+            seconds=_ORDER,
+            clock=self._clock,
+            hint="see lab.log",
+        )
+        if self._answers[number]:
+            raise LabFault(f"the required PXE deployments were not cleared: {self._answers[number]}")
 
     def _build(self) -> None:
         # The hypervisor takes a second to open and the service half a one to load: side by side.
@@ -161,7 +184,8 @@ class World:
             for item in self._plan.machines
         ]
         self._stack.callback(self._start_dnsmasq(hosts).stop)
-        self._stack.callback(self._start_site(hosts).stop)
+        self._site = self._start_site(hosts)
+        self._stack.callback(self._site.stop)
 
     def _start_dnsmasq(self, hosts: list[dnsmasq.Host]) -> Child:
         root = self._tftp_root()
@@ -234,6 +258,9 @@ class World:
         def line(text: str) -> None:
             if text.startswith('{"ready"'):
                 self._ready["site service"].set()
+            elif text.startswith('{"answer"'):
+                answer = json.loads(text)
+                self._answers[answer["answer"]] = answer["error"]
             elif (seen := site_seen(text, macs, names) or http_seen(text, names)) is not None:
                 self._inbox.put(seen)
 

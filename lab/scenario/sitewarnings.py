@@ -11,7 +11,15 @@ from lab.scenario.sitechecks import packages_of
 from lab.scenario.siteschema import SiteFile
 from lab.sequence.model import TaskSequence
 from lab.sequence.references import accesses_directly, active_steps, listed_ids, step_references
-from lab.site.model import ALL_SYSTEMS, ALL_UNKNOWN, Deployment, SiteObjects
+from lab.site.model import (
+    ALL_SYSTEMS,
+    ALL_UNKNOWN,
+    UNKNOWN_COMPUTERS,
+    Deployment,
+    SiteObjects,
+    SitePackage,
+)
+from lab.site.policy import is_member
 from lab.yamlio import Document, quoted
 
 #: Steps that get content into a folder of its own, wherever the deployment runs from.
@@ -52,6 +60,7 @@ def warnings(document: Document[SiteFile], site: SiteObjects, needs: Mapping[str
     return [
         *_records(document),
         *_to_nobody(document, site),
+        *_restaged(document, site),
         *_schedules(document),
         *_ties(document, site),
         *_shares(document, site, needs),
@@ -162,6 +171,43 @@ def _account(
                 "give it one, or say 'anonymous: true' of a distribution point",
             )
             return
+
+
+def _restaged(document: Document[SiteFile], site: SiteObjects) -> Iterator[Problem]:
+    """Deployments that the wizard may run in another boot image than their sequence's: PXE starts that of the
+    highest id (documented)."""
+    offered: list[tuple[str, Deployment, SitePackage]] = []
+    for written in document.value.deployments:
+        one = site.deployment(written)
+        sequence = site.sequence(one.sequence) if one else None
+        image = site.package(sequence.boot_image) if sequence and not sequence.disabled else None
+        wizard = ("clients, media and PXE", "media and PXE")
+        if one and image and image.pxe and one.purpose == "available" and one.available_to in wizard:
+            offered.append((written, one, image))
+    offered.sort(key=lambda each: each[1].id.casefold(), reverse=True)  # as policy.by_rank
+    for index, (written, one, image) in enumerate(offered):
+        for _, other, started in offered[:index]:
+            if started.architecture != image.architecture or not _share_members(site, one, other):
+                continue
+            if started == image:
+                break
+            text = f"PXE starts boot image {started.id} of {other.id} where {written} could be chosen, too"
+            hint = (
+                f"ConfigMgr then restarts to {image.id}, the sequence's own; osdlab does not, and says so on "
+                "the timeline (site boot-image)"
+            )
+            yield document.key_place("deployments", written).problem(text, hint)
+            break
+
+
+def _share_members(site: SiteObjects, one: Deployment, other: Deployment) -> bool:
+    computers = [(device, "") for device in site.devices] + [
+        (None, name) for name in UNKNOWN_COMPUTERS.values()
+    ]
+    return any(
+        is_member(site, one.collection, *computer) and is_member(site, other.collection, *computer)
+        for computer in computers
+    )
 
 
 def _ties(document: Document[SiteFile], site: SiteObjects) -> Iterator[Problem]:

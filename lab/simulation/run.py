@@ -49,20 +49,36 @@ def simulate_machines(
 
     def life(machine: SimMachine) -> Life:
         def live(clock: VirtualClock) -> None:
-            spec, occupant = machine.spec, machine.occupant
-            state = occupant.machine or Machine.blank(spec)
-            state.shares = shares
-            here = ModelSite(
-                replace(site, client=machine.address), contents, point=point, machine=spec.name,
-                mac=spec.nics[0].mac if spec.nics else "", uuid=spec.uuid, timeline=timeline, clock=clock,
-            )  # fmt: skip
-            world = World(spec, here, timeline, clock, replace(occupant, machine=state))
-            runs[spec.name] = world.run()
+            world = machine_world(
+                machine, point, contents=contents, site=site, timeline=timeline, clock=clock, shares=shares
+            )
+            runs[machine.spec.name] = world.run()
 
         return live
 
     lockstep.run([life(machine) for machine in machines])
     return {machine.spec.name: runs[machine.spec.name] for machine in machines}
+
+
+def machine_world(
+    machine: SimMachine,
+    point: ManagementPoint,
+    *,
+    contents: Mapping[str, SimContent],
+    site: SimSite,
+    timeline: Timeline,
+    clock: VirtualClock,
+    shares: Files,
+) -> World:
+    """One machine on a site, off. ``clock``: its own; ``shares``: what file servers hold."""
+    spec, occupant = machine.spec, machine.occupant
+    state = occupant.machine or Machine.blank(spec)
+    state.shares = shares
+    here = ModelSite(
+        replace(site, client=machine.address), contents, point=point, machine=spec.name,
+        mac=spec.nics[0].mac if spec.nics else "", uuid=spec.uuid, timeline=timeline, clock=clock,
+    )  # fmt: skip
+    return World(spec, here, timeline, clock, replace(occupant, machine=state))
 
 
 def simulate(

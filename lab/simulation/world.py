@@ -93,8 +93,14 @@ class World:
 
     def run(self) -> SimulatedRun:
         """The machine's life, from power-on to power-off or stall. Never raises for what the sequence or the
-        machine does; what broke is in the result's ``fault``."""
+        machine does; what broke is in the result's ``fault``.
+
+        Called again, the machine is switched on again: log, requests, seconds and starts are of its whole
+        life, the rest is of this time.
+        """
         fault: LabError | None = None
+        self._sequence_began = self._sequence_began and self._left.finished is None
+        self._left = Left(log=self._left.log)
         try:
             self._tell.say("lab", "phase", phase="off", name="off")
             self._tell.say("hypervisor", "started", phase="firmware")
@@ -102,7 +108,7 @@ class World:
                 self._clock.pause(SECONDS["down"])
                 self._reset()
         except _LeftAlone as left:
-            self._unfinished(str(left))
+            self._nothing_runs(str(left))
         except LabError as error:
             fault = error
         self._tell.say("hypervisor", "stopped", phase="off")

@@ -193,11 +193,22 @@ class SiteApp:
         request = Request(asked.scope, asked.receive)
         await asked.respond(await Shares(self._config.shares).answer(request, target.name.split("/")))
 
-    async def _kept(self, asked: Asked, decide: Callable[..., Any], *arguments: Any) -> Any:
-        """What the management point says, once all it changed by that is on the disk."""
+    async def clear_required(self, mac: str, uuid: str) -> str:
+        """Somebody clears a computer's required PXE deployments; "", or why that could not be kept. What it
+        asks from now on is a start of its own."""
+        self._starts = {one: said for one, said in self._starts.items() if one.mac != mac}
+        try:
+            await self._kept(None, self.point.clear_required, mac, uuid)
+        except Refused as refused:
+            return refused.reason
+        return ""
+
+    async def _kept(self, asked: Asked | None, decide: Callable[..., Any], *arguments: Any) -> Any:
+        """What the management point says, once all it changed by that is on the disk. ``asked``: None where
+        nobody asked over the network."""
         self._told = []
         answer = decide(*arguments)
-        told = [{**line, "client": asked.client} for line in self._told]
+        told = [{**line, "client": asked.client if asked else ""} for line in self._told]
         self._told = []
         try:
             committed = await self._store.committed()

@@ -113,8 +113,8 @@ class ManagementPoint:
     machines   MAC -> {"policy": additions of that computer's}
     contents   package -> [{"name", "size", "sha256"}], of its newest version
     address    host, or host:port, of the URLs it hands out
-    tell       gets events of the timeline: "pxe", "assignments", "policy", "location", "denied", "status",
-               "cleared", and data with ``mac``
+    tell       gets events of the timeline: "pxe", "assignments", "policy", "boot-image", "location",
+               "denied", "status", "cleared", and data with ``mac``
 
     MAC addresses and GUIDs are taken in any case. ``start`` tells one start of a computer from another.
     """
@@ -157,17 +157,15 @@ class ManagementPoint:
         self._tell("pxe", {**asked, "cpu": request.cpu, "start": start, **decision.to_json()})
         return decision
 
-    def clear_required(self, device: str) -> None:
-        """Clear required PXE deployments: those of a device are offered again."""
-        found = self.site.device(device)
-        if found is None:
-            return
-        self._store.clear(found.name)
-        devices = tuple(
-            replace(one, last_pxe="") if one.name == found.name else one for one in self.site.devices
-        )
-        self.site = replace(self.site, devices=devices)
-        self._tell("cleared", {"mac": found.mac, "device": found.name})
+    def clear_required(self, mac: str, uuid: str) -> None:
+        """Clear required PXE deployments, as somebody does in the console: those of a computer are offered
+        again (documented)."""
+        device, _ = site_policy.find_device(self.site, mac, uuid)
+        self._store.clear(offer_key(self.site, device, mac, uuid))
+        if device is not None:
+            devices = tuple(replace(one, last_pxe="") if one == device else one for one in self.site.devices)
+            self.site = replace(self.site, devices=devices)
+        self._tell("cleared", {"mac": mac.casefold(), "device": device.name if device else ""})
 
     def assignments(self, mac: str, uuid: str, start: str) -> Json:
         """What a computer in Windows PE may run: the answer of ``GET /policy/<mac>``."""
@@ -230,6 +228,12 @@ class ManagementPoint:
                 "secrets": secrets,
             },
         )
+        started = str((self._store.last_decision(mac.casefold()) or {}).get("boot_image") or "")
+        if started and started.casefold() != sequence.boot_image.casefold():
+            # Observed: the client stages its sequence's own on the disk and restarts to it. The lab does not:
+            # what it logs then, and what it does without a formatted disk, nobody has shown.
+            images = {"started": started, "assigned": sequence.boot_image, "restaged": False}
+            self._tell("boot-image", {"mac": mac.casefold(), "deployment": found.id, **images})
         own_part = {
             **additions,
             "variables": {**base.get("variables", {}), **self._site_variables(found), **own.values},

@@ -10,7 +10,13 @@ down the one that watches. The lines are
     {"progress": true, "path", "client", "bytes", "total"}     a long one, once a second
 
 ``bytes`` are those of the body handed to the connection; ``reason``: why it was refused. What never became a
-request has "" as its method and path. End of file on standard input ends the service.
+request has "" as its method and path.
+
+Standard input is the console of whoever runs the site; no computer can reach it. Its lines are orders,
+
+    {"order": number, "clear_required": {"mac", "uuid"}}   clear a computer's required PXE deployments
+
+and each gets the line {"answer": number, "error": ""}, once it is kept. Its end ends the service.
 """
 
 from __future__ import annotations
@@ -111,9 +117,10 @@ def serve(config: SiteConfig, lines: LineLog, lifeline: TextIO | None) -> None:
             smspxe = Gathered(stack.enter_context(Path(config.log).open("a", encoding="utf-8", newline="")))
             stack.callback(smspxe.flush)
             lines.before = smspxe
+        app = SiteApp(replace(config, port=port), store, log, smspxe)
         server = uvicorn.Server(
             uvicorn.Config(
-                SiteApp(replace(config, port=port), store, log, smspxe),
+                app,
                 http=protocol(log),
                 loop="asyncio",
                 lifespan="off",
@@ -126,17 +133,27 @@ def serve(config: SiteConfig, lines: LineLog, lifeline: TextIO | None) -> None:
             )
         )
 
-        def watch(stream: TextIO) -> None:
-            while stream.read(4096):
-                pass
-            server.should_exit = True
+        async def obey(line: str) -> None:
+            order = json.loads(line)
+            log({"answer": order["order"], "error": await app.clear_required(**order["clear_required"])})
 
-        if lifeline is not None:
-            threading.Thread(target=watch, args=(lifeline,), name="lifeline", daemon=True).start()
+        def watch(stream: TextIO, loop: asyncio.AbstractEventLoop) -> None:
+            try:
+                while line := stream.readline():
+                    asyncio.run_coroutine_threadsafe(obey(line), loop).result()
+            finally:  # an order that nobody understands ends the service, too: the lab hears why
+                server.should_exit = True
+
+        async def run() -> None:
+            if lifeline is not None:
+                arguments = (lifeline, asyncio.get_running_loop())
+                threading.Thread(target=watch, args=arguments, name="lifeline", daemon=True).start()
+            await server.serve(sockets=[listener])
+
         gc.freeze()  # what stays for good is not looked through again and again
         log({"ready": True, "port": port})
         try:
-            server.run(sockets=[listener])
+            asyncio.run(run())
         finally:
             lines.flush()
 

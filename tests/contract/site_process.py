@@ -161,6 +161,12 @@ class Service:
         assert status == 200, (status, body)
         return json.loads(body)
 
+    def order(self, **order: Any) -> None:
+        """Say a line on its standard input, as whoever runs the site does."""
+        assert self.process.stdin
+        self.process.stdin.write(json.dumps(order) + "\n")
+        self.process.stdin.flush()
+
     def raw(self, request: bytes) -> bytes:
         """What comes back for bytes, until the service closes."""
         with socket.create_connection(("127.0.0.1", self.port), timeout=LIMIT) as connection:

@@ -11,6 +11,7 @@ import threading
 import time
 from itertools import count
 from pathlib import Path
+from urllib.parse import urlencode
 
 import pytest
 
@@ -121,6 +122,53 @@ def test_a_card_that_was_refused_for_the_databases_sake_is_not_told_that_it_had_
         clock=SystemClock(),
     )
     assert b"chain u" in service.get(asked)[1]
+    service.close()
+
+
+def pxe(service: Service, **more: str) -> str:
+    """What a card gets."""
+    query = urlencode({"mac": ONCE, "client_system": "7", "cpu": "x64", **more})
+    script = service.get(f"/pxe/ipxe?{query}")[1].decode()
+    service.request_line()
+    return script.removeprefix("#!ipxe\n").split()[0]
+
+
+def test_required_deployments_that_were_cleared_are_offered_again_at_once_and_after_a_power_cut(
+    tmp_path: Path,
+) -> None:
+    service = Service(tmp_path)
+    assert pxe(service) == "chain"
+    service.order(order=1, clear_required={"mac": ONCE, "uuid": ""})
+    said = [service.line(), service.line()]
+    assert said[0] == {"site": "cleared", "mac": ONCE, "device": "PC-2", "client": ""}
+    assert said[1] == {"answer": 1, "error": ""}
+    assert pxe(service) == "chain", "its next start, though it asks soon after the last one"
+    assert pxe(service, start="later") == "echo", "and that was the one"
+    service.order(order=2, clear_required={"mac": ONCE.upper(), "uuid": ""})
+    assert [service.line(), service.line()][1] == {"answer": 2, "error": ""}
+    service.kill()
+    again = Service(tmp_path)
+    assert pxe(again, start="latest") == "chain"
+    again.close()
+
+
+def test_what_could_not_be_cleared_is_said(tmp_path: Path) -> None:
+    service = Service(tmp_path)
+    assert pxe(service) == "chain"
+    blocker = sqlite3.connect(tmp_path / "site.sqlite", isolation_level=None)
+    blocker.execute("BEGIN IMMEDIATE")
+    service.order(order=1, clear_required={"mac": ONCE, "uuid": ""})
+    assert service.line()["error"].startswith("the site's database cannot be written")
+    blocker.execute("ROLLBACK")
+    blocker.close()
+    service.close()
+
+
+def test_an_order_that_nobody_understands_ends_the_service(tmp_path: Path) -> None:
+    service = Service(tmp_path)
+    service.order(order=1, clear_everything={})
+    assert service.process.wait(10) == 0
+    assert "KeyError: 'clear_required'" in service.said_wrong()
     service.close()
 
 

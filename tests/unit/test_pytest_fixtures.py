@@ -141,6 +141,36 @@ def test_it(lab, verb):
     result.stdout.fnmatch_lines(["*needs a real machine (run it without --fidelity sim)*"])
 
 
+def test_a_machine_starts_again_and_its_required_deployment_when_it_was_cleared(suite: Suite) -> None:
+    result = suite.run("""
+def test_it(lab):
+    machine = make(lab, deployment={"purpose": "required"})
+    assert machine.power_on().wait_for_end().failed_step == "Break"
+    machine.shutdown()
+    for _ in range(2):
+        assert machine.power_on().wait_for_end().result == "not-started"
+        assert "offered already" in machine.run.reason and machine.run.code is None
+        with pytest.raises(AssertionError, match="phase 'policy'; the machine is not-started: the site"):
+            machine.wait_for(phase="policy")
+        machine.cut_power()
+    machine.clear_required()
+    assert machine.power_on().wait_for_end().result == "failed"
+    assert [event.data["action"] for event in machine.run.events if event.kind == "pxe"] == [
+        "boot", "abort", "abort", "boot"]
+    times = [event.time for event in machine.run.events]
+    assert times == sorted(times) and [event.seq for event in machine.run.events] == list(
+        range(1, len(times) + 1))
+""")
+    result.assert_outcomes(passed=1)
+    [folder] = [path for path in suite.reports.iterdir() if not path.is_symlink()]
+    timeline = (folder / "timeline.jsonl").read_text(encoding="utf-8")
+    assert timeline.count('"kind":"run-started"') == timeline.count('"kind":"run-ended"') == 1
+    assert timeline.count('"kind":"cleared"') == 1
+    assert (folder / "SMSPXE.log").read_text(encoding="utf-8-sig").count("no advertisements found") == 2
+    log = (folder / "PC-1" / "smsts.log").read_text(encoding="utf-8-sig")
+    assert log.count("Start executing an instruction. Instruction name: Say hello.") == 2
+
+
 def test_a_modules_machine_serves_all_its_tests(suite: Suite) -> None:
     result = suite.run("""
 @pytest.fixture(scope="module")

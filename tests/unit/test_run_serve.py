@@ -48,8 +48,11 @@ class Bench:
         self.guest: MemoryGuest
         self.boots = self.lines = 0
         self.broke: BaseException | None = None
+        self.cleared: list[str] = []
+        self.site_says = ""
         server = Server(
             [session],
+            self._clear,
             commands=self.commands,
             answer=self.answers.put,
             hand_over=lambda *_: None,
@@ -66,6 +69,11 @@ class Bench:
 
         self.thread = threading.Thread(target=serve, daemon=True)
         self.thread.start()
+
+    def _clear(self, machine: str) -> None:
+        if self.site_says:
+            raise LabFault(self.site_says)
+        self.cleared.append(machine)
 
     def _boots(self, guest: MemoryGuest) -> None:
         self.guest, self.boots, self.lines = guest, self.boots + 1, 0
@@ -146,6 +154,16 @@ def test_a_machine_stays_up_after_its_sequence_until_it_is_told(bench: Bench, tm
     assert "error" not in bench.order("read-disks", files=[], registry=["HKLM\\SYSTEM\\Setup"])
     assert json.loads((tmp_path / "PC-1" / "final-state.json").read_text())["disks"]
     assert bench.order("cut-power")["error"]["message"] == "machine 'PC-1' is off"
+
+
+def test_required_deployments_are_cleared_whether_the_machine_is_on_or_off(bench: Bench) -> None:
+    assert bench.order("clear-required")["value"] is None
+    bench.order("power-on")
+    assert bench.order("clear-required")["value"] is None
+    assert bench.cleared == ["PC-1", "PC-1"]
+    bench.site_says = "the database cannot be written"
+    assert bench.order("clear-required")["error"]["message"] == bench.site_says
+    assert "error" not in bench.order("screenshot"), "the run goes on"
 
 
 def test_a_machine_that_dies_by_itself_ends_the_run(bench: Bench) -> None:

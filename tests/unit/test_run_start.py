@@ -156,6 +156,20 @@ def test_a_live_machine_that_did_not_start_waits_for_whoever_commands_it(make: M
     assert lab.session.over and not lab.session.on
 
 
+def test_a_live_machine_whose_system_stays_up_waits_for_whoever_commands_it(make: Make) -> None:
+    lab = make(live=True)
+    lab.see("engine", "sequence-started")
+    lab.see("engine", "sequence-finished", result="success", code=0)
+    lab.guest.power_off()
+    lab.session.power_on()
+    lab.see("hypervisor", "started")
+    lab.say("osdlab: no task sequence is going on; the system stays up")
+    lab.clock.pause(1000.0)
+    lab.session.check()
+    assert not lab.session.over and len(lab.reasons("not-started")) == 1
+    assert not lab.reasons("unfinished"), "the sequence of the start before was over"
+
+
 def test_f12_is_pressed_once_where_the_prompt_is_seen(make: Make) -> None:
     lab = make(f12=True)
     lab.say("Press F12 for network service boot...")  # nobody offered anything yet

@@ -352,6 +352,31 @@ deployments:
     ]
 
 
+def test_a_choice_between_boot_images_is_a_warning(folder: Path) -> None:
+    text = """site: LAB
+devices: {PC-1: {mac: 52:54:00:00:00:01}}
+collections: {One: {members: [PC-1]}, Two: {members: [pc-1]}, Three: {members: []}}
+boot_images: {LAB00002: {}, LAB00004: {}, LAB00006: {architecture: arm64}}
+sequences:
+  LAB00010: {sequence: restart.xml, boot_image: LAB00002}
+  LAB00011: {sequence: restart.xml, boot_image: LAB00004}
+  LAB00012: {sequence: restart.xml, boot_image: LAB00006}
+deployments:
+  LAB20001: {sequence: LAB00010, collection: One}
+  LAB20002: {sequence: LAB00010, collection: One, purpose: required}
+  LAB20003: {sequence: LAB00010, collection: Three}
+  LAB20004: {sequence: LAB00010, collection: One, available_to: clients}
+  LAB20005: {sequence: LAB00011, collection: Two}
+  LAB20006: {sequence: LAB00011, collection: Two}
+  LAB20007: {sequence: LAB00012, collection: Two}
+"""
+    [told] = site(text, folder).warnings
+    assert str(told).startswith(
+        "site.yaml:10:3: PXE starts boot image LAB00004 of LAB20006 where LAB20001 could be chosen, too; "
+        "ConfigMgr then restarts to LAB00002, the sequence's own; osdlab does not"
+    )
+
+
 def test_editors_get_a_schema() -> None:
     schema = json_schema(SiteFile)
     assert schema["required"] == ["site"] and "deployments" in schema["properties"]

@@ -344,7 +344,7 @@ def test_a_finished_machine_that_is_started_again_just_stays_up(monkeypatch: pyt
     assert run.run.result == "success"
     before, hellos = run.run.final_state, run.kinds("agent").count("hello")
     again = worlds[0].run()
-    assert again.fault is None and again.unfinished == "no task sequence is going on; the system stays up"
+    assert again.fault is None and again.not_started == "no task sequence is going on; the system stays up"
     assert run.kinds("agent").count("hello") == hellos and again.final_state == before
 
 

@@ -79,7 +79,8 @@ def test_a_start_has_one_decision_and_a_required_deployment_is_offered_once() ->
     assert point.policy(MAC, UUID, "LAB20001") is None
     assert [event["start"] for event in point.told("pxe")] == ["1", "2"]
     assert point.told("pxe")[1]["reasons"] == list(second.reasons) and point.told("pxe")[0]["mac"] == MAC
-    point.clear_required("pc-1")
+    point.clear_required(MAC.upper(), UUID)
+    assert point.told("cleared") == [{"mac": MAC, "device": "PC-1"}]
     assert point.pxe(asked, "3").action == "boot"
 
 
@@ -93,6 +94,10 @@ def test_only_what_is_required_counts_as_offered_and_an_unknown_computer_is_its_
     assert point.pxe(PxeRequest(STRANGE_MAC, STRANGER, 7), "2").mandatory
     docked = PxeRequest("52:54:00:00:00:98", STRANGER, 7)
     assert store.offered(key) == ("LAB20002",) and point.pxe(docked, "3").action == "abort"
+    point.clear_required(MAC, UUID)
+    assert point.pxe(docked, "4").action == "abort", "that was another computer's"
+    point.clear_required(docked.mac, STRANGER)
+    assert point.pxe(docked, "5").mandatory
 
 
 def test_computers_that_share_a_guid_are_each_offered_a_required_deployment() -> None:
@@ -118,11 +123,28 @@ def test_no_other_required_deployment_runs_than_the_one_that_pxe_started_the_com
     assert [one["deployment"] for one in point.assignments(MAC, UUID, "1")["assignments"]] == ["LAB20001"]
 
 
+def test_a_sequence_in_another_boot_image_than_its_own_is_told() -> None:
+    other = SitePackage("LAB00009", kind="boot-image", distributed={"DP1": "there"})
+    site = replace(
+        SITE,
+        packages=(*SITE.packages, other),
+        sequences=(SITE.sequences[0], SiteSequence("LAB00011", "Other", "LAB00009")),
+        deployments=tuple(Deployment(f"LAB2000{n}", f"LAB0001{n}", "Office") for n in (0, 1)),
+    )
+    point = Point(site)
+    assert point.pxe(PxeRequest(MAC, UUID, 7), "1").boot_image == "LAB00009"
+    assert point.policy(MAC, UUID, "LAB20001") is not None and not point.told("boot-image")
+    policy = point.policy(MAC, UUID, "LAB20000")
+    assert policy is not None and policy["boot_image"] == "LAB00002"
+    images = {"started": "LAB00009", "assigned": "LAB00002", "restaged": False}
+    assert point.told("boot-image") == [{"mac": MAC, "deployment": "LAB20000", **images}]
+
+
 def test_a_cleared_flag_of_the_record_itself() -> None:
     marked = replace(SITE, devices=(replace(SITE.devices[0], last_pxe="LAB20001"),))
     point, asked = Point(marked), PxeRequest(MAC, UUID, 7)
     assert point.pxe(asked, "1").action == "abort"
-    point.clear_required("PC-1")
+    point.clear_required(MAC, UUID)
     assert point.pxe(asked, "2").action == "boot"
 
 
@@ -135,7 +157,7 @@ def test_whatever_happens_a_required_deployment_is_offered_once_between_two_clea
     point, start, fresh, latest = Point(), 0, True, None
     for what, system in happenings:
         if what == "clear":
-            point.clear_required("PC-1")
+            point.clear_required(MAC, UUID)
             fresh = True
             continue
         again = what == "again" and start > 0
