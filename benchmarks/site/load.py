@@ -97,7 +97,7 @@ class Client:
         length = head.lower().rpartition(b"content-length: ")[2].partition(b"\r\n")[0]
         if not head.startswith(b"HTTP/1.1 200") or int(length) != len(body):
             raise RuntimeError(f"request {self.step} of {self.mac}: {head!r}, {len(body)} bytes")
-        self.load.requests.append(now - self.due)
+        self.load.requests[self.step].append(now - self.due)
         if self.step == 1:
             self._deployment = json.loads(body)["assignments"][0]["deployment"]
         self.step, self.due = self.step + 1, now
@@ -108,12 +108,13 @@ class Client:
 
 
 class Load:
-    """All clients, and their times in seconds: of each request, and of each client as a whole."""
+    """All clients, and their times in seconds: of each first, second, ... request, and of each client as a
+    whole."""
 
     def __init__(self, address: str, steps: int) -> None:
         self.address, self.steps, self.name = address, steps, f"boot{steps}"
         self.poll = select.epoll()
-        self.requests: list[float] = []
+        self.requests: list[list[float]] = [[] for _ in range(steps)]
         self.whole: list[float] = []
         self._open: dict[int, Client] = {}
 
