@@ -52,7 +52,7 @@ def tell(found: dict[str, Any]) -> None:
         print(f"{server:8} 1 GiB, GB/s: {rates}; median {gigabytes / statistics.median(found[server]):.2f}")
     share = statistics.median(found["nginx"]) / statistics.median(found["service"])
     print(f"content  {share:.0%} of nginx (wanted: 80 %)")
-    print(f"disk     8 KiB and fdatasync, {COMMITS} times a second, for nobody else: {spread(found['disk'])}")
+    print(f"disk     8 KiB and fdatasync, {COMMITS} times a second, alone: {spread(found['disk'])}")
     print(f"clients  {RATE} a second for {SECONDS} s, on loopback, each request on its own connection:")
     slowest = {}
     for name, what in (("three", "without status messages"), ("four", "with them")):

@@ -94,7 +94,9 @@ def test_a_report_without_messages_leaves_nothing(tmp_path: Path) -> None:
         assert store._statuses == {}
 
 
-def test_a_card_is_remembered_no_longer_than_its_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_card_is_remembered_no_longer_than_its_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with closing(SqliteStore(tmp_path / "site.sqlite")) as store:
         app = SiteApp(SiteConfig(site=SITE.to_json()), store, lambda line: None)
         for n in range(20):
