@@ -65,7 +65,8 @@ def tell(found: dict[str, Any]) -> None:
         each = one["service"] / len(requests) * 1000
         print(
             f"    CPU: service {each:.2f} ms a request, {one['service'] / one['seconds']:.0%} of a core; "
-            f"generator {one['generator'] / one['seconds']:.0%}"
+            f"generator {one['generator'] / one['seconds']:.0%}, at most {one['late'] * 1000:.0f} ms late; "
+            f"the host took {one['stolen'] / one['seconds']:.0%} of a core away"
         )
         slowest[name] = part(requests, 0.99)
     print(
