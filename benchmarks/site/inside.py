@@ -16,6 +16,7 @@ from typing import Any
 
 from benchmarks.site import load
 from benchmarks.site.configuration import ACCOUNT, configuration, nginx_configuration
+from benchmarks.site.disk import fdatasyncs
 from lab.network import inside
 
 ROUNDS = 5
@@ -94,6 +95,7 @@ def main() -> None:
         for _ in range(ROUNDS):  # in turn, so that a busy host is as busy for both
             found["service"].append(download(client, _SERVICE, "/content/LAB00001/big.wim"))
             found["nginx"].append(download(client, _NGINX, "/content/LAB00001/big.wim"))
+        found["disk"] = fdatasyncs(folder)
         found["three"] = load.clients(inside.ADDRESS, service.pid, status=False)
         found["four"] = load.clients(inside.ADDRESS, service.pid, status=True)
         print("RESULT " + json.dumps(found), flush=True)

@@ -45,6 +45,12 @@ def used(process: int) -> float:
     return total
 
 
+def stolen() -> float:
+    """Seconds that the host of this virtual machine gave to others while it had work (all its CPUs)."""
+    with open("/proc/stat") as file:
+        return int(file.readline().split()[8]) / os.sysconf("SC_CLK_TCK")
+
+
 def _tasks(process: int) -> list[str]:
     return os.listdir(f"/proc/{process}/task")
 
@@ -97,7 +103,7 @@ class Client:
         length = head.lower().rpartition(b"content-length: ")[2].partition(b"\r\n")[0]
         if not head.startswith(b"HTTP/1.1 200") or int(length) != len(body):
             raise RuntimeError(f"request {self.step} of {self.mac}: {head!r}, {len(body)} bytes")
-        self.load.requests.append(now - self.due)
+        self.load.requests[self.step].append(now - self.due)
         if self.step == 1:
             self._deployment = json.loads(body)["assignments"][0]["deployment"]
         self.step, self.due = self.step + 1, now
@@ -108,13 +114,16 @@ class Client:
 
 
 class Load:
-    """All clients, and their times in seconds: of each request, and of each client as a whole."""
+    """All clients, and their times in seconds: of each first, second, ... request, and of each client as a
+    whole."""
 
     def __init__(self, address: str, steps: int) -> None:
         self.address, self.steps, self.name = address, steps, f"boot{steps}"
         self.poll = select.epoll()
-        self.requests: list[float] = []
+        self.requests: list[list[float]] = [[] for _ in range(steps)]
         self.whole: list[float] = []
+        #: Seconds that the latest client began after its time.
+        self.late = 0.0
         self._open: dict[int, Client] = {}
 
     def watch(self, client: Client, file: int, events: int) -> None:
@@ -131,6 +140,7 @@ class Load:
             now = time.monotonic()
             while index < RATE * SECONDS and begin + index / RATE <= now:
                 Client(self, index, begin + index / RATE)
+                self.late = max(self.late, time.monotonic() - begin - index / RATE)
                 index += 1
             if now > begin + SECONDS + _PATIENCE:
                 raise RuntimeError(f"{len(self._open)} clients got no answer")
@@ -142,11 +152,13 @@ class Load:
 def main() -> None:
     load = Load(sys.argv[1], 4 if sys.argv[3] == "1" else 3)
     service, before, begin = int(sys.argv[2]), used(int(sys.argv[2])), time.monotonic()
+    gone = stolen()
     load.run()
     own = resource.getrusage(resource.RUSAGE_SELF)
     found = {
         "requests": load.requests, "clients": load.whole, "seconds": time.monotonic() - begin,
         "generator": own.ru_utime + own.ru_stime, "service": used(service) - before,
+        "late": load.late, "stolen": stolen() - gone,
     }  # fmt: skip
     print(json.dumps(found))
 

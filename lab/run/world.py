@@ -42,7 +42,7 @@ Serve = Callable[[list[MachineSession], Callable[[str], None]], Server]
 _HTTP_PORT = 80
 _READY = 120.0
 #: Seconds in which the site has kept what it was ordered to.
-_ORDER = 10.0
+_ORDER = 60.0
 #: How much a busy host may stretch the limits; beyond, a stall would be told too late.
 _BUSIEST = 4.0
 

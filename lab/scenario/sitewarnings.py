@@ -176,13 +176,17 @@ def _account(
 def _restaged(document: Document[SiteFile], site: SiteObjects) -> Iterator[Problem]:
     """Deployments that the wizard may run in another boot image than their sequence's: PXE starts that of the
     highest id (documented)."""
+    points = {one.name for one in site.distribution_points if one.pxe}
     offered: list[tuple[str, Deployment, SitePackage]] = []
     for written in document.value.deployments:
         one = site.deployment(written)
         sequence = site.sequence(one.sequence) if one else None
         image = site.package(sequence.boot_image) if sequence and not sequence.disabled else None
         wizard = ("clients, media and PXE", "media and PXE")
-        if one and image and image.pxe and one.purpose == "available" and one.available_to in wizard:
+        served = (
+            image is not None and image.pxe and bool(points & set(image.distributed))
+        )  # else told already
+        if one and image and served and one.purpose == "available" and one.available_to in wizard:
             offered.append((written, one, image))
     offered.sort(key=lambda each: each[1].id.casefold(), reverse=True)  # as policy.by_rank
     for index, (written, one, image) in enumerate(offered):

@@ -30,7 +30,7 @@ from lab.site.policy import SHARE
 from lab.site.pxe import PxeDecision, PxeRequest
 from lab.site.pxescript import script
 from lab.site.shares import Shares
-from lab.site.store import NotKept, SqliteStore
+from lab.site.store import Full, NotKept, SqliteStore
 from lab.site.target import Parameters, Refusal, Target, read_parameters, read_target, start_mark
 
 Json = dict[str, Any]
@@ -207,7 +207,10 @@ class SiteApp:
         """What the management point says, once all it changed by that is on the disk. ``asked``: None where
         nobody asked over the network."""
         self._told = []
-        answer = decide(*arguments)
+        try:
+            answer = decide(*arguments)
+        except Full as full:
+            raise Refused(507, str(full)) from full
         told = [{**line, "client": asked.client if asked else ""} for line in self._told]
         self._told = []
         try:
@@ -231,7 +234,7 @@ class SiteApp:
             decision: PxeDecision = await self._kept(asked, self._decide, request, start)
         finally:  # a card that was refused for our own trouble asks again within this start
             if not said.start:
-                self._starts[request] = start, time.monotonic()
+                self._asked(request, start)
         if target.kind == "pxe":
             return await asked.json(decision.to_json())
         text = script(self._config.scripts, decision, said.client_system)
@@ -256,12 +259,19 @@ class SiteApp:
 
     def _start_of(self, request: PxeRequest) -> str:
         """The start that a request belongs to which names none."""
-        now = time.monotonic()
         start, answered = self._starts.get(request, ("", -SAME_START))
-        if now - answered >= SAME_START:
+        if time.monotonic() - answered >= SAME_START:
             start = f"pxe-{time.time_ns():x}"
-            self._starts[request] = start, now
+            self._asked(request, start)
         return start
+
+    def _asked(self, request: PxeRequest, start: str) -> None:
+        """Remember the start of a request, and forget those that are too old to be asked for again."""
+        now = time.monotonic()
+        self._starts.pop(request, None)  # the oldest come first
+        self._starts[request] = start, now
+        while now - self._starts[oldest := next(iter(self._starts))][1] >= SAME_START:
+            del self._starts[oldest]
 
     async def _status(self, asked: Asked) -> None:
         try:

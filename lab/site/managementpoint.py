@@ -86,6 +86,8 @@ class MemoryStore:
         return starts[next(reversed(starts))] if starts else None
 
     def add_status(self, mac: str, start: str, messages: Sequence[Json]) -> list[Json]:
+        if not messages:
+            return []
         kept = self._statuses.setdefault(mac, {})
         new = []
         for message in messages:
@@ -149,9 +151,9 @@ class ManagementPoint:
         device, _ = site_policy.find_device(self.site, mac, request.uuid)
         key = offer_key(self.site, device, mac, request.uuid)
         decision = decide(self.site, request, {key: self._store.offered(key)})
-        if decision.mandatory:
-            self._store.offer(key, decision.deployment, start)
         self._store.decided(mac, start, decision.to_json())
+        if decision.mandatory:  # what is not kept is not handed out
+            self._store.offer(key, decision.deployment, start)
         self._booted[mac] = self._booted.get(mac, 0) + (decision.action == "boot")
         asked = {"mac": mac, "uuid": request.uuid.casefold(), "client_system": request.client_system}
         self._tell("pxe", {**asked, "cpu": request.cpu, "start": start, **decision.to_json()})

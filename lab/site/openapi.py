@@ -33,8 +33,12 @@ def description(site: str) -> Json:
         "openapi": "3.1.0",
         "info": {"title": f"Management point and distribution point of site {site}", "version": "1"},
         "paths": {
-            "/pxe": {"get": _call("pxe", "The PXE decision", pxe, {200: _json("Decision")})},
-            "/pxe/ipxe": {"get": _call("pxeScript", "The decision as an iPXE script", pxe, {200: _text()})},
+            "/pxe": {
+                "get": _call("pxe", "The PXE decision", pxe, {200: _json("Decision"), 507: _text()})
+            },
+            "/pxe/ipxe": {
+                "get": _call("pxeScript", "The decision as an iPXE script", pxe, {200: _text(), 507: _text()})
+            },
             "/policy/{mac}": {
                 "get": _call(
                     "assignments", "What a computer may run", [mac, uuid, _in("header", "X-Start", _START)],
@@ -66,7 +70,7 @@ def description(site: str) -> Json:
             "/status": {
                 "post": {
                     **_call("status", "Take status messages; the answer comes once they are kept", [],
-                            {200: _json("Accepted"), 408: _text(), 413: _text()}),
+                            {200: _json("Accepted"), 408: _text(), 413: _text(), 507: _text()}),
                     "requestBody": {"required": True, "content": {"application/json": {"schema": report}}},
                 }
             },

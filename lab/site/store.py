@@ -42,9 +42,17 @@ CREATE TABLE IF NOT EXISTS statuses (
 _Row = tuple[str, tuple[Any, ...], str]
 _Future = asyncio.Future[None]
 
+#: Bytes of decisions and status messages that are kept: a machine that makes up addresses, starts or messages
+#: must fill neither the host's memory nor its disk. A guess; some 300 000 messages as machines send them.
+LIMIT = 64 << 20
+
 
 class NotKept(Exception):
     """The database could not be written; what was to be kept is tried again with the next commit."""
+
+
+class Full(Exception):
+    """So much is kept that nothing is taken any more."""
 
 
 class SqliteStore(MemoryStore):
@@ -53,15 +61,19 @@ class SqliteStore(MemoryStore):
     Raises sqlite3.Error where the file is none of this service's.
     """
 
-    def __init__(self, path: Path, site: Json | None = None) -> None:
-        """``site``: the objects, without secrets, for whoever reads the file later."""
+    def __init__(self, path: Path, site: Json | None = None, limit: int = LIMIT) -> None:
+        """``site``: the objects, without secrets, for whoever reads the file later. ``limit``: bytes of
+        decisions and status messages from which on none is taken."""
         super().__init__()
+        self._limit, self._size = limit, 0
         self._database = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
         try:
             self._open(site)
         except BaseException:
             self._database.close()
             raise
+        #: Rows of the request under way: no commit has some of them without the others.
+        self._new: list[_Row] = []
         self._pending: list[_Row] = []
         self._waiting: list[_Future] = []
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -90,8 +102,10 @@ class SqliteStore(MemoryStore):
             super().offer(key, deployment, start)
         for mac, start, decision in run("SELECT mac, start, decision FROM decisions ORDER BY number"):
             super().decided(mac, start, json.loads(decision))
+            self._size += len(decision)
         for mac, start, message in run("SELECT mac, start, message FROM statuses ORDER BY number"):
             super().add_status(mac, start, [json.loads(message)])
+            self._size += len(message)
 
     def offered(self, key: str) -> tuple[str, ...]:
         self._read(key)
@@ -122,21 +136,25 @@ class SqliteStore(MemoryStore):
         self._keep("UPDATE offers SET cleared = 1 WHERE key = ?", (key,), key)
 
     def decided(self, mac: str, start: str, decision: Json) -> None:
+        """Raises Full."""
+        self._room()
         super().decided(mac, start, decision)
         self._keep(
             "INSERT OR IGNORE INTO decisions (mac, start, decision, wall) VALUES (?, ?, ?, ?)",
-            (mac, start, json.dumps(decision), _now()),
+            (mac, start, self._counted(decision), _now()),
             mac,
         )
 
     def add_status(self, mac: str, start: str, messages: Sequence[Json]) -> list[Json]:
+        """Raises Full, with none of the messages kept."""
+        self._room()
         self._read(mac)  # what is posted again may not be kept yet
         new = super().add_status(mac, start, messages)
         wall = _now()
         for message in new:
             self._keep(
                 "INSERT OR IGNORE INTO statuses (mac, start, n, message, wall) VALUES (?, ?, ?, ?, ?)",
-                (mac, start, message["n"], json.dumps(message), wall),
+                (mac, start, message["n"], self._counted(message), wall),
                 mac,
             )
         return new
@@ -145,11 +163,19 @@ class SqliteStore(MemoryStore):
         if name in self._unkept:
             self._rests = True
 
+    def _room(self) -> None:
+        if self._size >= self._limit:
+            raise Full(f"the site keeps {self._limit} bytes of decisions and status messages, and no more")
+
+    def _counted(self, value: Json) -> str:
+        text = json.dumps(value)
+        self._size += len(text)
+        return text
+
     def _keep(self, statement: str, values: tuple[Any, ...], name: str) -> None:
         self._rests = True
         self._unkept[name] += 1
-        with self._wake:
-            self._pending.append((statement, values, name))
+        self._new.append((statement, values, name))
 
     async def committed(self) -> bool:
         """All that was handed in, or read, since the last call is on the disk; who did neither of anything
@@ -160,14 +186,17 @@ class SqliteStore(MemoryStore):
         with self._wake:
             self._loop = asyncio.get_running_loop()
             future: _Future = self._loop.create_future()
+            self._pending += self._new
             self._waiting.append(future)
             self._wake.notify()
+        self._new = []
         await future
         return True
 
     def close(self) -> None:
         """Write what is left and close."""
         with self._wake:
+            self._pending += self._new
             self._closing = True
             self._wake.notify()
         self._writer.join()

@@ -245,14 +245,14 @@ def test_what_a_kernel_says_is_no_word_of_the_firmwares(make: Make) -> None:
     assert not lab.session.over and lab.reasons("not-started") == []
 
 
-def test_a_live_machine_that_nobody_continues_is_its_testers_to_judge(make: Make) -> None:
-    for live in (True, False):
-        lab = make(live=live)
-        lab.see("engine", "sequence-started")
-        lab.see("agent", "restart", target="HD")
-        lab.see("hypervisor", "reset")
-        lab.say("osdlab: nobody continues this machine")
-        assert lab.reasons("unfinished") == ([] if live else ["osdlab: nobody continues this machine"])
+@pytest.mark.parametrize("live", [True, False])
+def test_a_sequence_that_nobody_continues_is_unfinished(make: Make, live: bool) -> None:
+    lab = make(live=live)
+    lab.see("engine", "sequence-started")
+    lab.see("agent", "restart", target="HD")
+    lab.see("hypervisor", "reset")
+    lab.say("osdlab: nobody continues this machine")
+    assert lab.reasons("unfinished") == ["osdlab: nobody continues this machine"]
 
 
 @pytest.mark.parametrize(

@@ -370,7 +370,8 @@ deployments:
   LAB20006: {sequence: LAB00011, collection: Two}
   LAB20007: {sequence: LAB00012, collection: Two}
 """
-    [told] = site(text, folder).warnings
+    [told, nobody] = site(text, folder).warnings
+    assert str(nobody) == "site.yaml:12:3: PXE gives LAB20003 to nobody: 'Three' has no members"
     assert str(told).startswith(
         "site.yaml:10:3: PXE starts boot image LAB00004 of LAB20006 where LAB20001 could be chosen, too; "
         "ConfigMgr then restarts to LAB00002, the sequence's own; osdlab does not"
