@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import importlib
 import os
+import pkgutil
 import socket
 import subprocess
+from functools import cache
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+import lab
 
 # No deadline: the hosts are slow and shared, and a slow example is no wrong one.
 settings.register_profile("osdlab", deadline=None)
@@ -38,3 +43,17 @@ def no_processes_or_sockets(request: pytest.FixtureRequest, monkeypatch: pytest.
     monkeypatch.setattr(os, "posix_spawnp", forbidden)
     monkeypatch.setattr(os, "fork", forbidden)
     monkeypatch.setattr(socket.socket, "__init__", forbidden)
+
+
+@cache
+def import_whole_lab() -> None:
+    for module in pkgutil.walk_packages(lab.__path__, "lab."):
+        importlib.import_module(module.name)
+
+
+@pytest.fixture(autouse=True)
+def whole_lab(request: pytest.FixtureRequest) -> None:
+    """Pytester forgets every module that its inner run was the first to import, and what was imported before
+    would go on with the forgotten one's classes: so nothing is imported there first."""
+    if "pytester" in request.fixturenames:
+        import_whole_lab()

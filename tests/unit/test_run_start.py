@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from queue import SimpleQueue
@@ -15,14 +13,10 @@ from lab.clock import VirtualClock
 from lab.errors import LabFault, PhaseTimeout
 from lab.hypervisor.memory import MemoryGuest, MemoryHypervisor
 from lab.hypervisor.protocol import DiskSpec, MachineSpec, NicSpec
-from lab.network.dnsmasq import HOLD
 from lab.network.ipxe import F12_SECONDS
-from lab.run.follow import site_seen
 from lab.run.keyboard import keys
-from lab.run.listener import Listener
-from lab.run.native import NativeStarts
 from lab.run.phases import Seen
-from lab.run.plan import MachinePlan, RunPlan
+from lab.run.plan import MachinePlan
 from lab.run.progress import Patience
 from lab.run.session import MachineSession
 from lab.timeline import Timeline
@@ -333,132 +327,6 @@ def test_every_printable_character_has_its_key() -> None:
     assert all(keys(upper)[0] == f"KEY_LEFTSHIFT+{keys(lower)[0]}" for upper, lower in shifted.items())
     printable = "".join(map(chr, range(32, 127)))
     assert len(set(keys(printable))) == len(printable) + 1
-
-
-class Says:
-    """A channel that says these things, and then nothing more."""
-
-    def __init__(self, *said: bytes | LabFault) -> None:
-        self._said = deque(said)
-
-    def receive(self, seconds: float) -> bytes:
-        said = self._said.popleft() if self._said else b""
-        if isinstance(said, LabFault):
-            raise said
-        return said
-
-    def send(self, data: bytes) -> None:
-        raise AssertionError(data)
-
-
-def test_a_silent_channel_is_listened_to_until_its_machine_is_off() -> None:
-    inbox: SimpleQueue[Seen] = SimpleQueue()
-    listener = Listener("PC-1", Says(b"", b"one", b"", b"", b"two"), inbox)
-    assert [inbox.get(timeout=20).data for _ in range(2)] == [{"bytes": b"one"}, {"bytes": b"two"}]
-    listener.machine_is_off()
-    assert inbox.get(timeout=20) == Seen("PC-1", "lab", "channel-end", {"reason": ""})
-
-
-def test_a_channel_that_breaks_says_why() -> None:
-    inbox: SimpleQueue[Seen] = SimpleQueue()
-    Listener("PC-1", Says(b"one", LabFault("its other end is gone")), inbox)
-    assert inbox.get(timeout=20).kind == "channel-bytes"
-    assert inbox.get(timeout=20).data == {"reason": "its other end is gone"}
-
-
-def test_a_site_event_is_its_machines() -> None:
-    line = json.dumps({"site": "pxe", "mac": MAC.upper(), "action": "abort"})
-    assert site_seen(line, {MAC: "PC-1"}, {}) == Seen(
-        "PC-1", "site", "pxe", {"mac": MAC.upper(), "action": "abort"}
-    )
-    assert site_seen('{"path": "/x"}', {}, {}) is None and site_seen("no JSON", {}, {}) is None
-
-
-def test_who_is_kept_from_content_is_told_by_its_address() -> None:
-    refused = {"package": "LAB00001", "client": "10.77.0.11"}
-    seen = site_seen(
-        json.dumps({"site": "denied", "mac": "", **refused}),
-        {"52:54:00:00:00:07": "PC-2", MAC: "PC-1"},
-        {"10.77.0.10": "PC-2", "10.77.0.11": "PC-1"},
-    )
-    assert seen == Seen("PC-1", "site", "denied", {"mac": MAC, **refused})
-    (stranger,) = filter(None, [site_seen(json.dumps({"site": "denied", **refused}), {MAC: "PC-1"}, {})])
-    assert (stranger.machine, stranger.data["mac"]) == ("", "")
-
-
-class Native:
-    """A native machine, its site and its clock. ``takes``: seconds the site needs."""
-
-    def __init__(self, folder: Path, firmware: Literal["uefi", "bios"], **answers: Any) -> None:
-        spec = MachineSpec("PC-1", "u", firmware, 512, (), (NicSpec(MAC, native=True),))
-        names = ("labpe-x64.efi", "labpe-x64.krn", "labpe-x64.img", "pxelinux.0", "ldlinux.c32")
-        for name in names:
-            (folder / name).write_text(name)
-        plan = RunPlan(
-            "n", folder, folder, folder, (MachinePlan(spec, "10.77.0.10", {}, answers=answers),), {},
-            {name: str(folder / name) for name in names}, command_line="quiet",
-            boot_images={"LAB00002": {"uefi": names[0], "bios": names[1:3]}},
-        )  # fmt: skip
-        self.clock, self.told, self.asked = VirtualClock(), list[Seen](), list[dict[str, str]]()
-        self.decision: dict[str, Any] = REQUIRED
-        self.takes = 0.0
-        root = folder / "tftp"
-        root.mkdir()
-        self.starts = NativeStarts(plan, root, ask=self._ask, clock=self.clock, tell=self.told.append)
-        self.folder = root / "52-54-00-00-00-01"
-        self.starts.started("PC-1")
-
-    def _ask(self, question: Any) -> dict[str, Any]:
-        self.asked.append(dict(question))
-        self.clock.pause(self.takes)
-        return self.decision
-
-    def asks(self, number: int) -> list[str]:
-        self.starts.asked("PC-1", f"PXEClient:Arch:{number:05}:UNDI:003000")
-        return sorted(path.name for path in self.folder.rglob("*") if not path.is_dir())
-
-
-def test_a_native_machines_folder_is_laid_when_its_firmware_asks(tmp_path: Path) -> None:
-    native = Native(tmp_path, "uefi")
-    assert native.folder.is_dir(), "from the beginning, or dnsmasq would look elsewhere"
-    native.starts.asked("PC-1", "udhcp 1.35.0")
-    assert native.asked == []
-    assert native.asks(7) == ["labpe-x64.efi"] and native.asks(7) == ["labpe-x64.efi"]
-    assert native.asked == [
-        {"mac": MAC, "uuid": "u", "client_system": "7", "cpu": "x64", "start": f"pxe-{MAC}-1"}
-    ]
-    native.starts.started("PC-1")
-    native.decision = ABORT
-    assert native.asks(7) == [] and native.asked[-1]["start"] == f"pxe-{MAC}-2"
-    assert native.told == []
-
-
-def test_a_uefi_firmware_cannot_ask_so_f12_is_asked_before(tmp_path: Path) -> None:
-    native = Native(tmp_path, "uefi", f12=False)
-    native.decision = AVAILABLE
-    assert native.asks(7) == []
-
-
-def test_a_bios_gets_a_loader_that_asks_starts_or_leaves(tmp_path: Path) -> None:
-    native = Native(tmp_path, "bios", f12=False)
-    for decision, word in ((REQUIRED, "PROMPT 0"), (AVAILABLE, "ONTIMEOUT leave"), (ABORT, "LOCALBOOT")):
-        native.decision = decision
-        native.starts.started("PC-1")
-        assert "pxelinux.0" in native.asks(0)
-        assert word in (native.folder / "pxelinux.cfg" / "default").read_text()
-    native.decision = {**ABORT, "action": "ignore"}
-    native.starts.started("PC-1")
-    assert native.asks(0) == []
-
-
-def test_a_decision_that_comes_too_late_is_no_refusal(tmp_path: Path) -> None:
-    native = Native(tmp_path, "uefi")
-    native.takes = HOLD + 0.1
-    native.asks(7)
-    native.starts.started("PC-1")
-    native.takes, native.decision = 0.0, {}
-    native.asks(7)
-    assert [seen.kind for seen in native.told] == ["pxe-unanswered"] * 2
 
 
 def test_an_unanswered_question_ends_the_run(make: Make) -> None:

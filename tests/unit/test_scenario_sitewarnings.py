@@ -33,7 +33,17 @@ packages: {LAB00003: {content: client}, LAB00004: {TOOL}, LAB00005: }
 sequences: {LAB00010: {sequence: install.xml, boot_image: LAB00002}}
 deployments: {LAB20001: {sequence: LAB00010, collection: WHERE, MORE}}
 """
+RESTARTS = (
+    '<sequence version="3.10"><step type="SMS_TaskSequence_RebootAction" name="R"><action/></step></sequence>'
+)
 SHARE, RUNS = "package_share: true", "download: run from distribution point"
+
+
+def alone(text: str, folder: Path) -> LoadedSite:
+    """A site whose only sequence restarts the computer."""
+    (folder / "vm-templates").mkdir(exist_ok=True)
+    (folder / "restart.xml").write_text(RESTARTS)
+    return site_of_nodes(read_nodes(text, "site.yaml"), folder / "site.yaml")
 
 
 def told(folder: Path, *, direct: bool = False, **said: str) -> list[str]:
@@ -97,4 +107,70 @@ def test_a_site_whose_content_nobody_in_windows_pe_may_read(tmp_path: Path) -> N
 def test_a_deployment_that_pxe_gives_to_nobody(tmp_path: Path, said: dict[str, str], why: str) -> None:
     assert told(tmp_path, **said) == (
         [f"site.yaml:10:15: PXE gives LAB20001 to nobody: {why}"] if why else []
+    )
+
+
+def test_what_is_allowed_and_looks_like_a_mistake_is_a_warning(tmp_path: Path) -> None:
+    text = """site: LAB
+devices:
+  PC-1: {mac: 52:54:00:00:00:01, uuid: aaaaaaaa-0000-4000-8000-000000000001}
+  PC-2: {mac: 52-54-00-00-00-01, uuid: '{AAAAAAAA-0000-4000-8000-000000000001}'}
+  PC-3:
+collections:
+  One: {members: [pc-1], variables: {Place: a}}
+  Two: {members: [PC-1], variables: {PLACE: b}}
+  Three: {members: [PC-1], variables: {Place: c}, priority: 2}
+boot_images: {LAB00002: {pxe: false}, LAB00004: {distribution_points: []}, LAB00006: }
+sequences:
+  LAB00010: {sequence: restart.xml, boot_image: LAB00002}
+  LAB00011: {sequence: restart.xml, boot_image: LAB00004}
+  LAB00012: {sequence: restart.xml}
+  LAB00013: {sequence: restart.xml, boot_image: LAB00006}
+deployments:
+  LAB20001: {sequence: LAB00010, collection: One}
+  LAB20002: {sequence: LAB00011, collection: One}
+  LAB20003: {sequence: LAB00012, collection: One}
+  LAB20004: {sequence: LAB00012, collection: One, available_to: clients, available_at: 2026-11-22 01:00}
+  LAB20005: {sequence: LAB00013, collection: One, purpose: required, deadline: 2026-11-22 01:00}
+  LAB20006: {sequence: LAB00013, collection: One, available_to: media and PXE, available_at: 2026-11-22 01:00}
+"""
+    loaded = alone(text, tmp_path)
+    assert [one.uuid for one in loaded.objects.devices[:2]] == ["aaaaaaaa-0000-4000-8000-000000000001"] * 2
+    assert [str(one) for one in loaded.warnings] == [
+        "site.yaml:4:15: device 'PC-1' has the same MAC address",
+        "site.yaml:4:40: device 'PC-1' has the same SMBIOS GUID",
+        "site.yaml:5:3: device 'PC-3' has neither MAC address nor GUID: no computer is found to be it",
+        "site.yaml:8:38: collection 'One' of the same priority sets PLACE to another value; "
+        "give one of them a higher priority",
+        "site.yaml:17:3: PXE gives LAB20001 to nobody: boot image LAB00002 is not enabled for PXE",
+        "site.yaml:18:3: PXE gives LAB20002 to nobody: boot image LAB00004 is on no distribution point "
+        "that answers PXE requests",
+        "site.yaml:19:3: PXE gives LAB20003 to nobody: task sequence LAB00012 has no boot image",
+        "site.yaml:22:94: LAB20006 is for media and PXE only, and Windows PE looks at no 'available_at'",
+    ]
+
+
+def test_a_choice_between_boot_images_is_a_warning(tmp_path: Path) -> None:
+    text = """site: LAB
+devices: {PC-1: {mac: 52:54:00:00:00:01}}
+collections: {One: {members: [PC-1]}, Two: {members: [pc-1]}, Three: {members: []}}
+boot_images: {LAB00002: {}, LAB00004: {}, LAB00006: {architecture: arm64}}
+sequences:
+  LAB00010: {sequence: restart.xml, boot_image: LAB00002}
+  LAB00011: {sequence: restart.xml, boot_image: LAB00004}
+  LAB00012: {sequence: restart.xml, boot_image: LAB00006}
+deployments:
+  LAB20001: {sequence: LAB00010, collection: One}
+  LAB20002: {sequence: LAB00010, collection: One, purpose: required}
+  LAB20003: {sequence: LAB00010, collection: Three}
+  LAB20004: {sequence: LAB00010, collection: One, available_to: clients}
+  LAB20005: {sequence: LAB00011, collection: Two}
+  LAB20006: {sequence: LAB00011, collection: Two}
+  LAB20007: {sequence: LAB00012, collection: Two}
+"""
+    [told, nobody] = alone(text, tmp_path).warnings
+    assert str(nobody) == "site.yaml:12:3: PXE gives LAB20003 to nobody: 'Three' has no members"
+    assert str(told).startswith(
+        "site.yaml:10:3: PXE starts boot image LAB00004 of LAB20006 where LAB20001 could be chosen, too; "
+        "ConfigMgr then restarts to LAB00002, the sequence's own; osdlab does not"
     )
