@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import pytest
 
+pytestmark = pytest.mark.vm(takes="6m")
+
 
 @pytest.mark.rule("R40")
 def test_a_required_deployment_is_offered_again_once_it_was_cleared(lab):
