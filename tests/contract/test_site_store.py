@@ -59,7 +59,9 @@ def test_a_store_that_is_full_takes_nothing_and_still_answers_what_it_has(tmp_pa
         first = point(store).pxe(request, "a")
         with pytest.raises(Full, match="1 bytes"):
             point(store).pxe(PxeRequest(ONCE, "", 7), "a")
-        assert store.offered("PC-2") == ()  # refused: what is required comes when there is room again
+        assert (
+            store.offer_of_start(ONCE, "a") is None and store.offered("PC-2") == ()
+        )  # refused: what is required comes when there is room again
         with pytest.raises(Full):
             store.add_status(MAC, "a", [{"n": 1, "id": 11140}])
         assert store.statuses(MAC) == []
@@ -126,6 +128,15 @@ def test_a_report_without_messages_leaves_nothing(tmp_path: Path) -> None:
         for n in range(20):
             assert asks(app, "POST", "/status", report(f"52:54:00:99:00:{n:02x}", "s", range(0)))[0] == 200
         assert store._statuses == {}
+
+
+def test_what_is_cleared_of_one_computer_ends_no_others_start(tmp_path: Path) -> None:
+    with closing(SqliteStore(tmp_path / "site.sqlite")) as store:
+        app = SiteApp(SiteConfig(site=SITE.to_json()), store, lambda line: None)
+        asked = f"/pxe?mac={ONCE}&client_system=7"
+        first = asks(app, "GET", asked)
+        assert json.loads(first[1])["mandatory"] and asyncio.run(app.clear_required(MAC, "")) == ""
+        assert asks(app, "GET", asked) == first, "its card asks again, and has not had its offer yet"
 
 
 def test_a_card_is_remembered_no_longer_than_its_start(
