@@ -21,12 +21,12 @@ _TOLD = pytest.StashKey[set[Problem]]()
 def warn(config: pytest.Config, *scenarios: LoadedScenario) -> None:
     """Tell the warnings of the scenarios' sites, each once however many scenarios and tests have that site.
 
-    Raises SiteWarning where the user has made errors of warnings.
+    Raises SiteWarning where the user has made errors of warnings: at each of them, whichever comes first.
     """
     told = config.stash.setdefault(_TOLD, set())
     for problem in (one for loaded in scenarios if loaded.site for one in loaded.site.warnings):
         if problem not in told:
-            told.add(problem)
             place = (problem.path, problem.line)
             text = f"{problem.message}; {problem.hint}" if problem.hint else problem.message
             warnings.warn_explicit(SiteWarning(text), None, *place)
+            told.add(problem)

@@ -85,7 +85,8 @@ class MachineSession:
         self._last_signal: Event | None = None
         self._phase = self._phase_before = "off"
         self._restart_target, self._restart_until = "", math.inf
-        self.ended = False  # the sequence of this start
+        self.ended = False  # the client's part in this start
+        self._finished = False  # the sequence that began
         self._collected = False
 
     def power_on(self) -> None:
@@ -118,8 +119,8 @@ class MachineSession:
         for noise in self._agent.restarted():
             self._take(noise)
         self._off_since, self._channel_lost = None, None
-        self._began = self._began and not self.ended
-        self.over = self.ended = self._cut = self._held = self._alone = False
+        self._began = self._began and not self._finished
+        self.over = self.ended = self._finished = self._cut = self._held = self._alone = False
         self._restart_target, self._restart_until = "", math.inf
         self._start.anew()
 
@@ -187,7 +188,7 @@ class MachineSession:
                 message = str(seen.data.get("message") or "the agent says that the lab is at fault")
                 raise LabFault(message, hint=str(seen.data.get("hint") or ""))
             case "engine", "sequence-finished":
-                self.ended = self._began = True
+                self.ended = self._began = self._finished = True
                 if not self._live and self._plan.policy.get("at_end") == "stay":
                     self.tell("power-off")
             case "engine", _:

@@ -28,6 +28,7 @@ from lab.network import dnsmasq, inside, ipxe
 from lab.run.child import Child
 from lab.run.follow import http_seen, site_seen
 from lab.run.native import NativeStarts, ask_site
+from lab.run.orders import SiteOrders
 from lab.run.phases import Seen
 from lab.run.plan import RunPlan
 from lab.run.progress import Patience
@@ -41,8 +42,6 @@ Serve = Callable[[list[MachineSession], Callable[[str], None]], Server]
 
 _HTTP_PORT = 80
 _READY = 120.0
-#: Seconds in which the site has kept what it was ordered to.
-_ORDER = 60.0
 #: How much a busy host may stretch the limits; beyond, a stall would be told too late.
 _BUSIEST = 4.0
 
@@ -61,9 +60,7 @@ class World:
         self._machines: list[Machine] = []
         self._native: NativeStarts | None = None
         self._site: Child | None = None
-        self._orders = 0
-        #: What the site said to an order: "" or why it was not done.
-        self._answers: dict[int, str] = {}
+        self._orders = SiteOrders(clock)
 
     def __enter__(self) -> World:
         try:
@@ -116,18 +113,7 @@ class World:
         """Clear the required PXE deployments of a machine at the site. Raises LabFault, PhaseTimeout."""
         assert self._site is not None
         [item] = [item for item in self._plan.machines if item.spec.name == machine]
-        self._orders = number = self._orders + 1
-        order = {"order": number, "clear_required": {"mac": item.mac.lower(), "uuid": item.spec.uuid.lower()}}
-        self._site.send(json.dumps(order))
-        wait_until(
-            lambda: number in self._answers,
-            waited_for="the site service to clear the required PXE deployments",
-            seconds=_ORDER,
-            clock=self._clock,
-            hint="see lab.log",
-        )
-        if self._answers[number]:
-            raise LabFault(f"the required PXE deployments were not cleared: {self._answers[number]}")
+        self._orders.clear_required(self._site.send, item.mac, item.spec.uuid)
 
     def _build(self) -> None:
         # The hypervisor takes a second to open and the service half a one to load: side by side.
@@ -259,15 +245,18 @@ class World:
             if text.startswith('{"ready"'):
                 self._ready["site service"].set()
             elif text.startswith('{"answer"'):
-                answer = json.loads(text)
-                self._answers[answer["answer"]] = answer["error"]
+                self._orders.answered(text)
             elif (seen := site_seen(text, macs, names) or http_seen(text, names)) is not None:
                 self._inbox.put(seen)
 
+        tell = self._ended("site service")
+
+        def ended(code: int, tail: str) -> None:
+            tell(code, tail)
+            self._orders.ended()  # once it is told: the run has heard of it when an order fails
+
         command = [sys.executable, "-m", "lab.site.service", "--config", str(config)]
-        return Child(
-            "site service", command, stream="stdout", on_line=line, on_end=self._ended("site service")
-        )
+        return Child("site service", command, stream="stdout", on_line=line, on_end=ended)
 
     def _ended(self, name: str) -> Callable[[int, str], None]:
         def tell(code: int, tail: str) -> None:

@@ -42,7 +42,8 @@ SECONDS = {"firmware": 5.0, "loader": 1.0, "down": 1.0}
 #: Those in which somebody reads a page of the wizard, and types one character.
 _READS, _TYPES = 2.0, 0.05
 
-#: Starts of one machine after which the run is given up: a sequence that restarts for ever has no end.
+#: Starts of a machine since power-on after which the run is given up: a sequence that restarts for ever has
+#: no end.
 MAX_STARTS = 50
 
 #: UTC seconds since 1970 at which a simulated run begins, for its log: 2026-01-01 09:00.
@@ -84,7 +85,7 @@ class World:
         self._occupant = occupant
         self._tell = Teller(spec, timeline, clock)
         self._begun = clock.now()
-        self._starts = 0
+        self._starts = self._starts_before = 0
         self._announced = True
         self._sequence_began = False
         self._policy: Mapping[str, Any] = {}
@@ -100,7 +101,7 @@ class World:
         """
         fault: LabError | None = None
         self._sequence_began = self._sequence_began and self._left.finished is None
-        self._left = Left(log=self._left.log)
+        self._left, self._starts_before = Left(log=self._left.log), self._starts
         try:
             self._tell.say("lab", "phase", phase="off", name="off")
             self._tell.say("hypervisor", "started", phase="firmware")
@@ -129,7 +130,7 @@ class World:
     def _start_once(self) -> bool:
         """One start of the machine, to its power-off (False) or its restart (True). Raises LabError."""
         self._starts += 1
-        if self._starts > MAX_STARTS:
+        if self._starts - self._starts_before > MAX_STARTS:
             raise LabFault(
                 f"'{self._spec.name}' was started {MAX_STARTS} times without an end of the sequence",
                 hint="look for a restart that is asked for again after each start",

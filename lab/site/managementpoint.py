@@ -22,7 +22,8 @@ _BEGINS = (11140, 11144)
 
 
 class Store(Protocol):
-    """What outlives a request. Each method has done its work for good when it returns."""
+    """What outlives a request. Each method has done its work for good when it returns. ``decided`` and
+    ``add_status`` may raise where there is no room, and have kept nothing then."""
 
     def offered(self, key: str) -> tuple[str, ...]:
         """The required deployments offered by PXE under ``pxe.offer_key``, since the last ``clear``."""

@@ -110,7 +110,11 @@ def serve(config: SiteConfig, lines: LineLog, lifeline: TextIO | None) -> None:
             Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="site-"))) / "site.sqlite"
         )
         store = stack.enter_context(
-            closing(SqliteStore(Path(database), without_secrets(config.objects().to_json())))
+            closing(
+                SqliteStore(
+                    Path(database), without_secrets(config.objects().to_json()), own=config.machines.keys()
+                )
+            )
         )
         smspxe = None
         if config.log:

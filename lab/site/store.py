@@ -12,7 +12,7 @@ import json
 import sqlite3
 import threading
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -45,6 +45,8 @@ _Future = asyncio.Future[None]
 #: Bytes of decisions and status messages that are kept: a machine that makes up addresses, starts or messages
 #: must fill neither the host's memory nor its disk. A guess; some 300 000 messages as machines send them.
 LIMIT = 64 << 20
+#: Bytes beyond it that are the site's own machines': what others make up leaves them room.
+RESERVED = 8 << 20
 
 
 class NotKept(Exception):
@@ -61,11 +63,14 @@ class SqliteStore(MemoryStore):
     Raises sqlite3.Error where the file is none of this service's.
     """
 
-    def __init__(self, path: Path, site: Json | None = None, limit: int = LIMIT) -> None:
+    def __init__(
+        self, path: Path, site: Json | None = None, limit: int = LIMIT, own: Collection[str] = ()
+    ) -> None:
         """``site``: the objects, without secrets, for whoever reads the file later. ``limit``: bytes of
-        decisions and status messages from which on none is taken."""
+        decisions and status messages from which on none is taken, save of the computers with ``own`` MACs."""
         super().__init__()
         self._limit, self._size = limit, 0
+        self._own = frozenset(mac.casefold() for mac in own)
         self._database = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
         try:
             self._open(site)
@@ -137,7 +142,7 @@ class SqliteStore(MemoryStore):
 
     def decided(self, mac: str, start: str, decision: Json) -> None:
         """Raises Full."""
-        self._room()
+        self._room(mac)
         super().decided(mac, start, decision)
         self._keep(
             "INSERT OR IGNORE INTO decisions (mac, start, decision, wall) VALUES (?, ?, ?, ?)",
@@ -147,7 +152,7 @@ class SqliteStore(MemoryStore):
 
     def add_status(self, mac: str, start: str, messages: Sequence[Json]) -> list[Json]:
         """Raises Full, with none of the messages kept."""
-        self._room()
+        self._room(mac)
         self._read(mac)  # what is posted again may not be kept yet
         new = super().add_status(mac, start, messages)
         wall = _now()
@@ -163,9 +168,10 @@ class SqliteStore(MemoryStore):
         if name in self._unkept:
             self._rests = True
 
-    def _room(self) -> None:
-        if self._size >= self._limit:
-            raise Full(f"the site keeps {self._limit} bytes of decisions and status messages, and no more")
+    def _room(self, mac: str) -> None:
+        limit = self._limit + (RESERVED if mac.casefold() in self._own else 0)
+        if self._size >= limit:
+            raise Full(f"the site keeps {limit} bytes of decisions and status messages, and no more")
 
     def _counted(self, value: Json) -> str:
         text = json.dumps(value)

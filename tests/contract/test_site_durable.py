@@ -167,7 +167,7 @@ def test_what_could_not_be_cleared_is_said(tmp_path: Path) -> None:
 def test_an_order_that_nobody_understands_ends_the_service(tmp_path: Path) -> None:
     service = Service(tmp_path)
     service.order(order=1, clear_everything={})
-    assert service.process.wait(10) == 0
+    assert service.process.wait(LIMIT) == 0
     assert "KeyError: 'clear_required'" in service.said_wrong()
     service.close()
 

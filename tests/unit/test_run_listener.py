@@ -38,6 +38,20 @@ def test_a_silent_channel_is_listened_to_until_its_machine_is_off() -> None:
     assert inbox.get(timeout=20) == Seen("PC-1", "lab", "channel-end", {"reason": ""})
 
 
+def test_what_is_on_its_way_when_the_machine_goes_off_is_heard_on_a_busy_host_too() -> None:
+    class Late(Says):
+        """What was sent comes a second later, the end never."""
+
+        def receive(self, seconds: float) -> bytes:
+            return super().receive(seconds) if seconds > 1.0 else b""
+
+    inbox: SimpleQueue[Seen] = SimpleQueue()
+    listener = Listener("PC-1", Late(b"bye"), inbox)
+    listener.machine_is_off()
+    listener.join(60.0)
+    assert [inbox.get_nowait().kind for _ in range(inbox.qsize())] == ["channel-bytes", "channel-end"]
+
+
 def test_a_channel_that_breaks_says_why() -> None:
     inbox: SimpleQueue[Seen] = SimpleQueue()
     Listener("PC-1", Says(b"one", LabFault("its other end is gone")), inbox)

@@ -18,7 +18,6 @@ from lab.errors import LabFault, PhaseTimeout
 from lab.hypervisor.memory import MemoryGuest, MemoryHypervisor
 from lab.hypervisor.protocol import DiskSpec, MachineSpec, NicSpec
 from lab.network.ipxe import GAVE_UP
-from lab.run.listener import Listener
 from lab.run.phases import Seen
 from lab.run.plan import MachinePlan
 from lab.run.progress import Patience
@@ -325,22 +324,6 @@ def test_what_the_agent_said_just_before_a_power_cut_is_kept(make: Callable[...,
     lab.session.collect()
     lab.take_in()
     assert len(lab.events("smsts", "record")) == 1
-
-
-def test_what_is_on_its_way_when_the_machine_goes_off_is_heard_on_a_busy_host_too() -> None:
-    class Late:
-        """What was sent comes a second later, the end never."""
-
-        words = [b"bye"]  # noqa: RUF012
-
-        def receive(self, timeout: float) -> bytes:
-            return self.words.pop() if self.words and timeout > 1.0 else b""
-
-    inbox: SimpleQueue[Seen] = SimpleQueue()
-    listener = Listener("PC-1", Late(), inbox)  # type: ignore[arg-type]
-    listener.machine_is_off()
-    listener.join(60.0)
-    assert [inbox.get_nowait().kind for _ in range(inbox.qsize())] == ["channel-bytes", "channel-end"]
 
 
 def test_a_policy_that_stays_is_told_to_power_off(make: Callable[..., Lab]) -> None:

@@ -12,6 +12,7 @@ import yaml
 from lab.errors import LabFault, PhaseTimeout
 from lab.pe.boot import bios_configuration
 from lab.pe.recipe import read_recipe
+from lab.run.live_simulated import SimulatedRun
 from lab.run.prepare import read_checked_sequences
 from lab.run.simulated import _artifacts, rehearse, simulate_into
 from lab.scenario.loader import load_scenarios
@@ -121,3 +122,17 @@ def test_an_image_of_an_older_build_lacks_nothing_and_the_boot_configuration_is_
     assert found["loader"].size == 7 and found["bios-kernel"].sha256
     config = bios_configuration(read_recipe())
     assert found["bios-config"].sha256 == hashlib.sha256(config).hexdigest()
+
+
+def test_a_live_run_that_broke_is_broken_at_each_further_start(tmp_path: Path) -> None:
+    path = tmp_path / "a.yaml"
+    path.write_text("scenario: A\nmachine: uefi-x64\nsequence: bare-metal.xml\nexpect: {result: success}\n")
+    (loaded,) = load_scenarios([path])
+    with SimulatedRun(loaded, Settings(tmp_path, tmp_path / "cache", tmp_path / "reports")) as live:
+        faults = []
+        for _ in range(2):
+            with pytest.raises(LabFault, match="only Windows can run") as raised:
+                live.power_on()
+            faults.append(raised.value)
+    assert faults[0] is faults[1]
+    assert [event.kind for event in live.events].count("lab-error") == 1

@@ -164,6 +164,19 @@ def test_a_live_machine_whose_system_stays_up_waits_for_whoever_commands_it(make
     assert not lab.reasons("unfinished"), "the sequence of the start before was over"
 
 
+def test_a_sequence_that_lost_its_power_stays_unfinished_whatever_is_not_deployed_then(make: Make) -> None:
+    lab = make(live=True)
+    lab.see("engine", "sequence-started")
+    lab.session.cut_power()
+    for count in (1, 2):
+        lab.guest.power_off()
+        lab.session.power_on()
+        lab.see("hypervisor", "started")
+        lab.see("agent", "no-deployment", reason="no deployment is made available to PC-1 here")
+        assert len(lab.reasons("unfinished")) == count
+    assert not lab.reasons("not-started")
+
+
 def test_f12_is_pressed_once_where_the_prompt_is_seen(make: Make) -> None:
     lab = make(f12=True)
     lab.say("Press F12 for network service boot...")  # nobody offered anything yet

@@ -133,6 +133,8 @@ deployments:
   LAB20004: {sequence: LAB00012, collection: One, available_to: clients, available_at: 2026-11-22 01:00}
   LAB20005: {sequence: LAB00013, collection: One, purpose: required, deadline: 2026-11-22 01:00}
   LAB20006: {sequence: LAB00013, collection: One, available_to: media and PXE, available_at: 2026-11-22 01:00}
+  LAB20007: {sequence: LAB00013, collection: One, available_to: media and PXE (hidden),
+             available_at: 2026-11-22 01:00}
 """
     loaded = alone(text, tmp_path)
     assert [one.uuid for one in loaded.objects.devices[:2]] == ["aaaaaaaa-0000-4000-8000-000000000001"] * 2
@@ -147,6 +149,7 @@ deployments:
         "that answers PXE requests",
         "site.yaml:19:3: PXE gives LAB20003 to nobody: task sequence LAB00012 has no boot image",
         "site.yaml:22:94: LAB20006 is for media and PXE only, and Windows PE looks at no 'available_at'",
+        "site.yaml:24:28: LAB20007 is for media and PXE only, and Windows PE looks at no 'available_at'",
     ]
 
 
@@ -174,3 +177,20 @@ deployments:
         "site.yaml:10:3: PXE starts boot image LAB00004 of LAB20006 where LAB20001 could be chosen, too; "
         "ConfigMgr then restarts to LAB00002, the sequence's own; osdlab does not"
     )
+
+
+def test_a_choice_in_the_boot_image_that_pxe_starts_is_none(tmp_path: Path) -> None:
+    text = """site: LAB
+devices: {PC-1: {mac: 52:54:00:00:00:01}}
+collections: {One: {members: [PC-1]}}
+boot_images: {LAB00002: {}, LAB00004: {}}
+sequences:
+  LAB00010: {sequence: restart.xml, boot_image: LAB00002}
+  LAB00011: {sequence: restart.xml, boot_image: LAB00004}
+deployments:
+  LAB20001: {sequence: LAB00010, collection: One}
+  LAB20002: {sequence: LAB00011, collection: One}
+  LAB20003: {sequence: LAB00010, collection: One}
+"""
+    [told] = alone(text, tmp_path).warnings
+    assert "boot image LAB00002 of LAB20003 where LAB20002 could be chosen, too" in str(told)
