@@ -29,4 +29,7 @@ def warn(config: pytest.Config, *scenarios: LoadedScenario) -> None:
             told.add(problem)
             place = (problem.path, problem.line)
             text = f"{problem.message}; {problem.hint}" if problem.hint else problem.message
-            warnings.warn_explicit(SiteWarning(text), None, *place)
+            try:
+                warnings.warn_explicit(SiteWarning(text), None, *place)
+            except SiteWarning:  # pytest shows a warning's place, but not an error's
+                raise SiteWarning(str(problem)) from None
