@@ -48,6 +48,7 @@ def typed(page: Mapping[str, Any], answers: Mapping[str, Any], *, machine: str) 
         raise _unanswered(
             f"the wizard of machine '{machine}' asks for {asked}, and the scenario gives no value",
             "  variables:\n" + "\n".join(f"    {one}: the value" for one in missing),
+            answers,
         )
     return known[name.casefold()]
 
@@ -62,6 +63,7 @@ def _choice(page: Mapping[str, Any], answers: Mapping[str, Any], machine: str) -
             f"the wizard of machine '{machine}' asks which sequence to run, and the scenario does not say: "
             f"{offered}",
             lines,
+            answers,
         )
     wanted = str(choose).strip().casefold()
     for item in items:
@@ -73,9 +75,16 @@ def _choice(page: Mapping[str, Any], answers: Mapping[str, Any], machine: str) -
             f"the wizard of machine '{machine}' does not offer '{choose}', which the scenario chooses: "
             f"{offered}",
             lines,
+            answers,
         )
     return str(named[0]["number"])
 
 
-def _unanswered(message: str, lines: str) -> UnansweredPage:
-    return UnansweredPage(message, hint=f"give the scenario (or its machine) this:\nwizard:\n{lines}")
+def _unanswered(message: str, lines: str, answers: Mapping[str, Any]) -> UnansweredPage:
+    said = answers.get("choose") is not None or answers.get("variables")  # a second 'wizard' would be refused
+    head = (
+        "put this into the 'wizard' that the scenario (or its machine) has"
+        if said
+        else "give the scenario (or its machine) this"
+    )
+    return UnansweredPage(message, hint=f"{head}:\nwizard:\n{lines}")

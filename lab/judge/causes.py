@@ -10,6 +10,9 @@ from lab.sequence.codes import cause as usual_cause
 from lab.sequence.codes import describe
 from lab.yamlio import quoted
 
+#: How the names begin of what the engine notes of each step.
+_KEPT = ("_smstslastaction", "_smstscurrentaction", "_smstsnextinstruction", "_smstsinstruction")
+
 
 def failing_step(evidence: Evidence) -> StepSeen | None:
     """The step that ended the sequence, or None when it succeeded or came to no end."""
@@ -89,6 +92,8 @@ def decided(evidence: Evidence) -> tuple[Cause, ...]:
 def origin(evidence: Evidence, name: str) -> tuple[Cause, ...]:
     """Where a variable has its last value from: a step, or who the site took the machine for and what set it
     on that ground."""
+    if name.casefold().startswith(_KEPT):  # seldom told on the timeline, or only where it changes
+        return (Cause("", "the engine keeps it, anew at every step"),)
     settings = [one for one in evidence.settings if one.name == name.casefold()]
     last = settings[-1:]
     if last and last[0].by not in (ENGINE, WIZARD):

@@ -20,6 +20,8 @@ _OTHER_FOLDERS = frozenset({"sites", "sequences"})
 _SCENARIO = re.compile(r"^\ufeff?(['\"]?)scenario\1\s*:", re.MULTILINE)
 #: How much of a file is looked at, in characters.
 _LOOK = 64 * 1024
+#: The package's folder.
+_LAB = Path(__file__).resolve().parents[1]
 #: The fixtures that make machines.
 _BENCHES = ("lab", "lab_module")
 #: Set in the report of an item under which the lab broke.
@@ -76,6 +78,9 @@ def pytest_runtest_makereport(
 
     First of all: after allure-pytest.
     """
+    told = call.excinfo is not None and isinstance(call.excinfo.value, LabError | pytest.PytestWarning)
+    if call.excinfo is not None and told and not item.config.getoption("fulltrace", False):
+        _leave_out_ours(call.excinfo)
     report = yield
     if report.failed:
         for bench in (getattr(item, "funcargs", {}).get(name) for name in _BENCHES):
@@ -91,6 +96,18 @@ def pytest_runtest_makereport(
     if getattr(item.config.option, "allure_report_dir", None) and hasattr(item, "explain"):
         item.explain(call.excinfo, report)
     return report
+
+
+def _leave_out_ours(found: pytest.ExceptionInfo[BaseException]) -> None:
+    """Of a traceback whose error says everything the test's own lines stay."""
+    last, entry = found.tb, found.tb.tb_next
+    while entry is not None:
+        if _LAB not in Path(entry.tb_frame.f_code.co_filename).parents:
+            last.tb_next = entry
+            last = entry
+        entry = entry.tb_next
+    last.tb_next = None
+    found.traceback = type(found.traceback)(found.tb)
 
 
 def pytest_report_teststatus(report: pytest.CollectReport | pytest.TestReport) -> tuple[str, str, str] | None:

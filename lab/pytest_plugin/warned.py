@@ -28,5 +28,8 @@ def warn(config: pytest.Config, *scenarios: LoadedScenario) -> None:
         if problem not in told:
             place = (problem.path, problem.line)
             text = f"{problem.message}; {problem.hint}" if problem.hint else problem.message
-            warnings.warn_explicit(SiteWarning(text), None, *place)
+            try:
+                warnings.warn_explicit(SiteWarning(text), None, *place)
+            except SiteWarning:  # pytest shows a warning's place, but not an error's
+                raise SiteWarning(str(problem)) from None
             told.add(problem)

@@ -38,7 +38,7 @@ def render_rich(record: RunRecord, *, width: int = 100, verbose: bool = False) -
 
 def render_verdict(record: RunRecord, verdict: Verdict, *, width: int = 100) -> str:
     """What the summary says of one expectation that does not hold, or has no evidence; it stands alone."""
-    return _plain([*_verdict(record, verdict, width, set()), *_again(record, width)])
+    return _plain([*_verdict(record, verdict, width, []), *_again(record, width)])
 
 
 def render_fault(record: RunRecord, *, width: int = 100) -> str:
@@ -82,7 +82,7 @@ def _lines(record: RunRecord, width: int, verbose: bool) -> list[_Line]:
         # What could not be seen because the lab broke is no news of its own.
         told = [verdict for verdict in told if verdict.status == "falsified"]
     told.sort(key=lambda verdict: verdict.status != "falsified")
-    shown: set[tuple[Cause, ...]] = set()
+    shown: list[tuple[Cause, ...]] = []
     for number, verdict in enumerate(told[:MAX_TOLD]):
         if number or record.error is not None:
             lines.append([])
@@ -153,14 +153,14 @@ def _headline(record: RunRecord, width: int) -> _Line:
     return [(word, _STYLES[record.outcome]), (middle, "bold"), (" " * gap, ""), (tail, "")]
 
 
-def _verdict(record: RunRecord, verdict: Verdict, width: int, shown: set[tuple[Cause, ...]]) -> list[_Line]:
+def _verdict(record: RunRecord, verdict: Verdict, width: int, shown: list[tuple[Cause, ...]]) -> list[_Line]:
     lines = _field("expected", verdict.wanted, width)
     seen = verdict.seen if verdict.status == "falsified" else f"no evidence: {verdict.seen}"
     lines += _field("seen", seen, width)
-    if verdict.causes in shown:
+    if verdict.causes and shown[-1:] == [verdict.causes]:
         lines += _field("cause", "as above", width)
     elif verdict.causes:
-        shown.add(verdict.causes)
+        shown.append(verdict.causes)
         for number, cause in enumerate(verdict.causes):
             time = cause.time.ljust(10) if cause.time else ""
             lines += _field("" if number else "cause", time + cause.text, width, hang=len(time))

@@ -110,7 +110,9 @@ class SimulatedRun:
         if not question():
             last = next((event for event in reversed(self.events) if event.machine), None)
             seen = f"{last.source} {last.kind}" if last else ""
-            raise PhaseTimeout(waited_for, seconds=seconds, last_seen=seen)
+            over = "a start in the simulator is over at once: nothing more will come"
+            hint = over if last else "power_on() comes first"
+            raise PhaseTimeout(waited_for, seconds=seconds, last_seen=seen, hint=hint)
 
     def refresh(self) -> None:
         """All is there already."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
@@ -15,6 +16,8 @@ from lab.yamlio import Scalar, did_you_mean, load_model, quoted
 
 #: How many names of a folder a hint tells.
 _SHOWN = 8
+#: A share or a drive of Windows, as the console shows where a package's source is.
+_WINDOWS_PATH = re.compile(r"\\\\|[A-Za-z]:[\\/]")
 
 
 def _above(path: Path) -> Iterator[Path]:
@@ -87,11 +90,15 @@ def sequence_file(name: str, path: Path) -> Path | None:
 
 def nearest_path(written: str, folder: Path) -> str:
     """A hint for a path (from ``folder``, unless absolute) of which nothing is there: the nearest that is."""
+    if _WINDOWS_PATH.match(written):
+        return "copy what stands there to this computer, and say where, relative to this file"
     there = Path()
     for part in PurePosixPath(written.replace("\\", "/")).parts:
         if not os.path.lexists(folder / there / part):
             known = _names(folder / there)
             near = difflib.get_close_matches(part, known, n=1)
+            if (folder / there).is_file():
+                return f"{quoted(there)} is a file"
             if not near:
                 holder = "the folder" if there == Path() else quoted(there)
                 more = f" and {len(known) - _SHOWN} more" if len(known) > _SHOWN else ""

@@ -13,13 +13,12 @@ from lab.sequence.model import TaskSequence
 from lab.sequence.references import accesses_directly, active_steps, listed_ids, step_references
 from lab.site.model import (
     ALL_SYSTEMS,
-    ALL_UNKNOWN,
     UNKNOWN_COMPUTERS,
     Deployment,
     SiteObjects,
     SitePackage,
 )
-from lab.site.policy import is_member
+from lab.site.policy import assigned_elsewhere, is_member, listed
 from lab.yamlio import Document, quoted
 
 #: Steps that get content into a folder of its own, wherever the deployment runs from.
@@ -71,11 +70,17 @@ def warnings(document: Document[SiteFile], site: SiteObjects, needs: Mapping[str
 def _records(document: Document[SiteFile]) -> Iterator[Problem]:
     """Devices that no computer, or more than one, is found to be."""
     seen: dict[tuple[str, str], str] = {}
+    settings = document.value.settings
     for name, entry in document.value.devices.items():
-        if not entry.mac and not entry.uuid:
-            text = f"device {quoted(name)} has neither MAC address nor GUID: no computer is found to be it"
+        # What is on the list of duplicates is meant to be shared, and finds nothing.
+        mac = "" if listed(settings.duplicate_macs, entry.mac) else entry.mac
+        uuid = "" if listed(settings.duplicate_uuids, entry.uuid) else entry.uuid
+        if not mac and not uuid:
+            only = "has nothing but what is on the lists of duplicates"
+            has = only if entry.mac or entry.uuid else "has neither MAC address nor GUID"
+            text = f"device {quoted(name)} {has}: no computer is found to be it"
             yield document.key_place("devices", name).problem(text)
-        for key, value, label in (("mac", entry.mac, "MAC address"), ("uuid", entry.uuid, "SMBIOS GUID")):
+        for key, value, label in (("mac", mac, "MAC address"), ("uuid", uuid, "SMBIOS GUID")):
             first = seen.setdefault((key, value), name) if value else name
             if first != name:
                 text = f"device {quoted(first)} has the same {label}"
@@ -114,18 +119,21 @@ def _schedules(document: Document[SiteFile]) -> Iterator[Problem]:
 
 
 def _without_members(site: SiteObjects, deployment: Deployment) -> str:
-    """Why nobody is in the collection of a deployment; "" where somebody can be."""
-    name = deployment.collection.casefold()
-    if name in (ALL_SYSTEMS.casefold(), ALL_UNKNOWN.casefold()):
-        if name == ALL_SYSTEMS.casefold() and site.devices:
+    """Why nobody in the collection of a deployment is given it; "" where somebody can be."""
+    name = deployment.collection
+    if (collection := site.collection(name)) is not None and not collection.members:
+        return f"{quoted(collection.name)} has no members"
+    members = [one for one in site.devices if is_member(site, name, one)]
+    if not all(assigned_elsewhere(site, one) for one in members):
+        return ""
+    why = ["its devices are assigned to another site"] if members else []
+    if is_member(site, name, None):
+        if any(one.pxe and one.unknown_computers for one in site.distribution_points):
             return ""
-        answers = any(one.pxe and one.unknown_computers for one in site.distribution_points)
-        why = "no distribution point answers unknown computers"
-        if name == ALL_SYSTEMS.casefold():
-            why = f"the site has no devices, and {why}"
-        return "" if answers else why
-    collection = site.collection(deployment.collection)
-    return "" if collection is None or collection.members else f"{quoted(collection.name)} has no members"
+        if name.casefold() == ALL_SYSTEMS.casefold() and not members:
+            why.append("the site has no devices")
+        why.append("no distribution point answers unknown computers")
+    return ", and ".join(why)
 
 
 def _shares(document: Document[SiteFile], site: SiteObjects, needs: Mapping[str, Needs]) -> Iterator[Problem]:

@@ -21,7 +21,9 @@ MASK = "***"
 _USER_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,255}")
 _ANY_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,255}")
 _REFERENCE = re.compile(r"%([A-Za-z_][A-Za-z0-9_-]{0,255})%")
-_SECRET_NAME = re.compile(r"password|productkey|bitlockerpin|startupkey|^_smstsreserved|^_osd\w*account")
+_SECRET_NAME = re.compile(
+    r"(?<!^osdrandomadmin)password|productkey|bitlockerpin|startupkey|^_smstsreserved|^_osd\w*account"
+)
 
 
 class VariableRefused(ValueError):
@@ -50,7 +52,10 @@ def user_name_problem(name: str) -> str:
 
 @lru_cache(maxsize=4096)
 def is_secret_name(name: str) -> bool:
-    """Names whose values are secret wherever they come from: passwords, product keys, account secrets."""
+    """Names whose values are secret wherever they come from: passwords, product keys, account secrets.
+
+    OSDRandomAdminPassword says whether there is to be one (documented): to hide its value hid every "true".
+    """
     return _SECRET_NAME.search(name.casefold()) is not None
 
 

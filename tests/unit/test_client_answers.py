@@ -45,6 +45,8 @@ def test_an_answer_that_is_missing_comes_as_lines_to_paste(
     with pytest.raises(LabFault) as caught:
         typed(page, answers, machine="PC-1")
     assert "'PC-1'" in caught.value.message
+    has = "the 'wizard' that the scenario (or its machine) has" in caught.value.hint
+    assert has == bool(answers)  # a second one would be refused
     assert yaml.safe_load(caught.value.hint.partition("\n")[2]) == {"wizard": answer}
 
 

@@ -120,7 +120,7 @@ def test_a_site_that_offers_nothing_is_told_once_with_its_reasons_as_the_cause()
     first, second = verdicts("result: success\n  pxe: boot", evidence(story.events, {}))
     assert first.seen == "no sequence began: the site sent PC-1 on to its next boot device"
     assert [cause.text for cause in first.causes] == ["the site: PC-1 is known", "the site: none is left"]
-    assert second.causes == first.causes  # the screen says "as above"
+    assert second.causes == first.causes  # the screen says "as above", where nothing else stands between
 
 
 def test_of_several_starts_the_one_that_is_wrong_is_shown() -> None:
@@ -163,7 +163,8 @@ def test_a_variable_that_is_not_as_expected_says_who_set_it() -> None:
     for name, causes in {
         "Role": ["step 'Set Role' was the last to set it"],
         "_SMSTSMachineName": [known, "the engine set it, and no step"],
-        "_SMSTSLastActionRetCode": [known, "the engine set it, and no step"],
+        "_SMSTSLastActionRetCode": ["the engine keeps it, anew at every step"],
+        "_SMSTSNextInstructionPointer": ["the engine keeps it, anew at every step"],
         "Asked": [known, "the wizard set it, and no step"],
         "Place": [known, f"{policy} gave it"],
         "Nowhere": [known, f"{policy} did not give it"],

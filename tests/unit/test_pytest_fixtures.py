@@ -102,7 +102,10 @@ def test_expectation(lab):
 """)
     result.assert_outcomes(errors=2, failed=1)
     result.stdout.fnmatch_lines(
-        ["*waited 900 s for step 'Break' to begin; last seen: nothing*", "*the sequence has no step 'Brake'*"]
+        [
+            "*waited 900 s for step 'Break' to begin; last seen: nothing (power_on() comes first)*",
+            "*the sequence has no step 'Brake'*",
+        ]
     )
 
 

@@ -292,3 +292,7 @@ def test_what_a_site_hardly_means_is_one_warning_of_pytests_however_many_have_th
         result.stdout.fnmatch_lines(["*sites/lab.yaml:2*"])
     # As an error it is one of both files, whichever is collected first.
     assert result.stdout.str().count(told) == (2 if errors else 1)
+    if errors:  # of a test, too, only its own lines are shown, with the place in the site's file
+        result = suite.run("scenarios/test_it.py", "--fidelity=sim", "-Werror")
+        result.stdout.no_fnmatch_line("*warned.py*")
+        result.stdout.fnmatch_lines(["*lab.machine('uefi-x64'*", "E *sites/lab.yaml:2:43: *"])

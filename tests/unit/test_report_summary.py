@@ -103,6 +103,19 @@ def test_long_lists_of_failures_are_cut_and_counted() -> None:
     assert shown.count("  expected   ") == MAX_TOLD and "… and 3 more, in reports/run-1/run.json" in shown
 
 
+def test_as_above_is_what_stands_right_above() -> None:
+    story = Story()
+    story.say("site", "policy", device="PC-1", deployment="LAB20001", secrets=[])
+    story.begin()
+    story.end()
+    story.say("agent", "variables", Given="x")
+    expect = "expect:\n  variables: {A: a, B: b, Given: y, C: c}\n"
+    text = render(record(story, text=SCENARIO.partition("expect:")[0] + expect))
+    causes = [line.split("  ")[-1] for line in text.splitlines() if line.startswith("  cause")]
+    of = "no step set it; the policy of PC-1 for deployment LAB20001"
+    assert causes == [f"{of} did not give it", "as above", f"{of} gave it", f"{of} did not give it"]
+
+
 def test_a_record_survives_its_file(tmp_path: Path) -> None:
     for name, made in CASES.items():
         write_record(tmp_path, made)

@@ -228,10 +228,14 @@ packages:
   LAB00007: {{content: Tools/x64}}
   LAB00008: {{content: out}}
   LAB00009: {{content: ./../{folder.name}/Tools}}
+  LAB0000A: {{content: '\\\\srv\\source$\\7-Zip'}}
+  LAB0000B: {{content: D:\\Sources\\7-Zip}}
+  LAB0000C: {{content: restart.xml/7-Zip}}
 os_images: {{LAB00001: {{content: refrence-image}}}}
 boot_images: {{LAB00002: {{content: Tools/zzz}}}}
 driver_packages: {{LAB00003: {{content: {long}}}}}
 """
+    copy = "copy what stands there to this computer, and say where, relative to this file"
     holds = "the folder holds Tools, install.xml, out, restart.xml, vm-templates"
     assert problems(text, folder) == [
         "site.yaml:3:23: there is no file or folder 'tols/x46'; did you mean 'Tools/x64'?",
@@ -240,9 +244,12 @@ driver_packages: {{LAB00003: {{content: {long}}}}}
         f"site.yaml:6:23: 'out' is no content: '{folder}/out/link' leads out of the package's folder",
         f"site.yaml:7:23: './../{folder.name}/Tools' is no content: "
         f"folder '{folder}/../{folder.name}/Tools' is empty",
-        "site.yaml:8:33: there is no file or folder 'refrence-image'; did you mean 'reference-image'?",
-        "site.yaml:9:35: there is no file or folder 'Tools/zzz'; 'Tools' holds x64",
-        f"site.yaml:10:39: there is no file or folder '{long[:59]}…'; {holds}",
+        f"site.yaml:8:23: there is no file or folder '\\\\srv\\source$\\7-Zip'; {copy}",
+        f"site.yaml:9:23: there is no file or folder 'D:\\Sources\\7-Zip'; {copy}",
+        "site.yaml:10:23: there is no file or folder 'restart.xml/7-Zip'; 'restart.xml' is a file",
+        "site.yaml:11:33: there is no file or folder 'refrence-image'; did you mean 'reference-image'?",
+        "site.yaml:12:35: there is no file or folder 'Tools/zzz'; 'Tools' holds x64",
+        f"site.yaml:13:39: there is no file or folder '{long[:59]}…'; {holds}",
     ]
 
 

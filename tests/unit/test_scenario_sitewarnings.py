@@ -25,8 +25,9 @@ SEQUENCE = """<sequence version="3.10">
 SITE = """site: LAB
 ACCOUNT
 distribution_points: {DP1: {POINT}}
-devices: {PC-1: {mac: 52:54:00:00:00:01}}
-collections: {One: {members: [PC-1]}, Empty: }
+devices: {PC-1: {mac: 52:54:00:00:00:01HOME}}
+collections:
+  {One: {members: [PC-1]}, Empty: , Odd: {members: [x64 Unknown Computer]}, Both: {include: [One, Odd]}}
 os_images: {LAB00001: {IMAGE}}
 boot_images: {LAB00002: }
 packages: {LAB00003: {content: client}, LAB00004: {TOOL}, LAB00005: }
@@ -51,7 +52,7 @@ def told(folder: Path, *, direct: bool = False, **said: str) -> list[str]:
     (folder / "vm-templates").mkdir(exist_ok=True)
     usual = {
         "ACCOUNT": "network_access_account: {user: LAB\\naa, password: Warned-1}",
-        "POINT": "", "IMAGE": "", "TOOL": "", "WHERE": "One", "MORE": "purpose: available",
+        "POINT": "", "HOME": "", "IMAGE": "", "TOOL": "", "WHERE": "One", "MORE": "purpose: available",
     }  # fmt: skip
     text = SITE
     for key, value in (usual | said).items():
@@ -62,11 +63,11 @@ def told(folder: Path, *, direct: bool = False, **said: str) -> list[str]:
 
 @pytest.mark.rule("R63", shown="sim")
 def test_a_package_share_that_nothing_uses_and_one_that_is_not_there(tmp_path: Path) -> None:
-    lacks = "site.yaml:10:73: LAB20001 runs from the distribution point, and no package share has "
+    lacks = "site.yaml:11:73: LAB20001 runs from the distribution point, and no package share has "
     hint = "; say 'package_share: true' there"
     assert told(tmp_path) == []
     assert told(tmp_path, TOOL=SHARE) == [
-        "site.yaml:8:67: nothing uses the package share of LAB00004; "
+        "site.yaml:9:67: nothing uses the package share of LAB00004; "
         "a deployment does that says 'download: run from distribution point'"
     ]
     # The client is fetched all the same, and what only a disabled step names is not needed.
@@ -99,6 +100,14 @@ def test_a_site_whose_content_nobody_in_windows_pe_may_read(tmp_path: Path) -> N
         ({"WHERE": "Empty"}, "'Empty' has no members"),
         ({"WHERE": "All Unknown Computers", "POINT": "unknown_computers: false"},
          "no distribution point answers unknown computers"),
+        ({"WHERE": "Odd", "POINT": "unknown_computers: false"},
+         "no distribution point answers unknown computers"),
+        ({"WHERE": "One", "HOME": ", site: ABC"}, "its devices are assigned to another site"),
+        ({"WHERE": "Both", "HOME": ", site: ABC", "POINT": "unknown_computers: false"},
+         "its devices are assigned to another site, and no distribution point answers unknown computers"),
+        ({"WHERE": "One", "HOME": ", site: lab"}, ""),
+        ({"WHERE": "Both", "HOME": ", site: ABC"}, ""),
+        ({"WHERE": "Both", "POINT": "unknown_computers: false"}, ""),
         ({"WHERE": "All Unknown Computers"}, ""),
         ({"WHERE": "All Systems"}, ""),
         ({"WHERE": "Empty", "MORE": "available_to: clients"}, ""),
@@ -106,7 +115,7 @@ def test_a_site_whose_content_nobody_in_windows_pe_may_read(tmp_path: Path) -> N
 )  # fmt: skip
 def test_a_deployment_that_pxe_gives_to_nobody(tmp_path: Path, said: dict[str, str], why: str) -> None:
     assert told(tmp_path, **said) == (
-        [f"site.yaml:10:15: PXE gives LAB20001 to nobody: {why}"] if why else []
+        [f"site.yaml:11:15: PXE gives LAB20001 to nobody: {why}"] if why else []
     )
 
 
@@ -150,6 +159,22 @@ deployments:
         "site.yaml:19:3: PXE gives LAB20003 to nobody: task sequence LAB00012 has no boot image",
         "site.yaml:22:94: LAB20006 is for media and PXE only, and Windows PE looks at no 'available_at'",
         "site.yaml:24:28: LAB20007 is for media and PXE only, and Windows PE looks at no 'available_at'",
+    ]
+
+
+def test_what_is_on_the_lists_of_duplicates_is_meant_to_be_shared(tmp_path: Path) -> None:
+    text = """site: LAB
+devices:
+  PC-1: {mac: 52:54:00:00:00:01, uuid: aaaaaaaa-0000-4000-8000-000000000001}
+  PC-2: {mac: 52:54:00:00:00:01, uuid: aaaaaaaa-0000-4000-8000-000000000002}
+  PC-3: {mac: 52:54:00:00:00:01, uuid: aaaaaaaa-0000-4000-8000-000000000009}
+settings:
+  duplicate_macs: ["52-54-00-00-00-01"]
+  duplicate_uuids: [AAAAAAAA-0000-4000-8000-000000000009]
+"""
+    assert [str(one) for one in alone(text, tmp_path).warnings] == [
+        "site.yaml:5:3: device 'PC-3' has nothing but what is on the lists of duplicates: "
+        "no computer is found to be it"
     ]
 
 

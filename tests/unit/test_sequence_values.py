@@ -74,6 +74,9 @@ def test_secret_names_and_values() -> None:
     assert environment.public() == {"Plain": "p4"}
     assert environment.shown("given") == "***" and environment.shown("PLAIN") == "p4"
     assert variables.mask("x p2 y p4 p3", environment.secret_values()) == "x *** y p4 ***"
+    # A flag, whatever it is called: its value would hide every "true".
+    assert not variables.is_secret_name("OSDRandomAdminPassword")
+    assert variables.is_secret_name("NotOSDRandomAdminPassword") and variables.is_secret_name("Password")
 
 
 @pytest.mark.rule("R19")
