@@ -24,6 +24,12 @@ _LOOK = 64 * 1024
 _LAB = Path(__file__).resolve().parents[1]
 #: The fixtures that make machines.
 _BENCHES = ("lab", "lab_module")
+#: The markers of tests in Python.
+MARKERS = (
+    "vm(takes, core): boots a real virtual machine (slow); for --vm-budget how long the file takes, and "
+    "whether it is never left out",
+    "rule(number, shown=None): the rule of docs/rules.md that this test shows; shown='sim' or 'vm' where",
+)
 #: Set in the report of an item under which the lab broke.
 _LAB_BROKE = "osdlab_lab_broke"
 
@@ -58,6 +64,8 @@ def pytest_configure(config: pytest.Config) -> None:
     from lab.pytest_plugin import fixtures
 
     config.pluginmanager.register(fixtures, "osdlab-fixtures")
+    for marker in MARKERS:  # a sample of a test in Python has them, wherever it is copied to
+        config.addinivalue_line("markers", marker)
     if (text := config.getoption("vm_budget")) is not None:
         if config.getoption("fidelity") != "vm":
             raise pytest.UsageError("--vm-budget goes with --fidelity vm: the simulator takes no time")
