@@ -17,10 +17,13 @@ import socket
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 from benchmarks.site.configuration import DEVICES, mac
 
+#: Where ``benchmarks`` is found.
+ROOT = Path(__file__).parents[2]
 RATE, SECONDS = 200, 20
 #: Seconds without an answer that are an error.
 _PATIENCE = 60.0
@@ -31,7 +34,7 @@ _NS = 1e-9
 def clients(address: str, service: int, status: bool) -> dict[str, Any]:
     """What a process of its own measures against a service, whose process id is ``service``."""
     command = [sys.executable, "-m", "benchmarks.site.load", address, str(service), str(int(status))]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    done = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True)
     found: dict[str, Any] = json.loads(done.stdout)
     return found
 
