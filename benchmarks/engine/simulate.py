@@ -15,8 +15,7 @@ from lab.clock import VirtualClock
 from lab.guest.doubles import Double
 from lab.scenario.schema import Template, machine_spec
 from lab.sequence.model import Condition, Group, Step, StepVariable, TaskSequence
-from lab.simulation.site import SimSite
-from lab.simulation.world import simulate
+from lab.simulation.run import simulate
 from lab.timeline import Timeline
 from lab.yamlio import load_model
 
@@ -51,13 +50,12 @@ def _run(records: bool) -> Callable[[], object]:
     hardware = load_model(ROOT / "vm-templates" / "uefi-x64.yaml", Template)
     spec = machine_spec(hardware, "PC-1", "52:54:00:11:22:33", "7b1f2f5e-1111-4222-8333-444455556666")
     sequence, doubles = forty(), [Double(command="*")]
-    site = SimSite(machine_name="PC-1", boot_image="LAB00002", client_package="LAB00003")
 
     def once() -> object:
         clock = VirtualClock()
         timeline = Timeline(clock)
         run = simulate(
-            sequence, spec, variables={}, doubles=doubles, contents={}, site=site, timeline=timeline,
+            sequence, spec, variables={}, doubles=doubles, contents={}, timeline=timeline,
             clock=clock, records=records,
         )  # fmt: skip
         assert run.result == "success"

@@ -16,7 +16,7 @@ from pathlib import Path
 from lab.guest.gpt import sgdisk_arguments
 from lab.hypervisor.firmware import find_firmware
 from lab.network import dnsmasq
-from lab.network.ipxe import boot_script
+from lab.network.ipxe import boot_uefi
 from lab.pe.images import Sources, client_package, ensure_pe, ensure_reference_image
 from lab.sequence.effects import Partition
 from lab.settings import Settings
@@ -31,7 +31,7 @@ DROPPED = ("-mon", "-add-fd")
 def lab_run(reports: Path) -> tuple[float, list[str]]:
     """Seconds of one `osdlab run`, and the QEMU command line that was seen while it ran."""
     environment = {**os.environ, "OSDLAB_REPORTS": str(reports)}
-    command = [Path(sys.executable).parent / "osdlab", "run", SCENARIO]
+    command: list[str | Path] = [Path(sys.executable).parent / "osdlab", "run", SCENARIO]
     begin = time.monotonic()
     process = subprocess.Popen(
         command, env=environment, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
@@ -106,7 +106,7 @@ def lay_out(folder: Path, reports: Path, settings: Settings, words: list[str]) -
     shutil.copy(ensure_pe(settings.cache, print, sources).efi, www / "boot" / dnsmasq.BOOT_FILE)
     shutil.copy(client_package(settings.cache, print, sources), www / "client.zip")
     shutil.copy(ensure_reference_image(settings.cache, print), www / "reference.wim")
-    (tftp / dnsmasq.BOOT_SCRIPT).write_text(boot_script(dnsmasq.BOOT_FILE))
+    (tftp / dnsmasq.script_name(7)).write_text(boot_uefi(dnsmasq.BOOT_FILE))
     mac = next(json.loads(word)["mac"] for word in words if '"virtio-net-pci"' in word)
     host = dnsmasq.Host("PC-1", mac, dnsmasq.host_address(0))
     (folder / "dnsmasq.conf").write_text(
