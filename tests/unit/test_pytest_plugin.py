@@ -13,6 +13,9 @@ from lab.network.prerequisites import Prerequisite
 
 pytest_plugins = ["pytester"]
 
+#: A pytest within one that has imported the plugin already says so, or not: by how the outer one was called.
+QUIET = "-Wignore::pytest.PytestAssertRewriteWarning"
+
 ROOT = Path(__file__).parents[2]
 _CONTENT = '<reference package="ABC00042" />'
 SEQUENCE = """<sequence version="3.10"><referenceList>{content}</referenceList>
@@ -282,7 +285,7 @@ def test_what_a_site_hardly_means_is_one_warning_of_pytests_however_many_have_th
     test = "def test_it(lab):\n    lab.machine('uefi-x64', site='lab', mac='52:54:00:00:00:01')\n"
     (suite.folder / "test_it.py").write_text(test)
     # What a user's own pytest does with a file's warnings, whatever this one was told.
-    result = suite.run("scenarios", "--fidelity=sim", *(["-Werror"] if errors else ["-Wdefault"]))
+    result = suite.run("scenarios", "--fidelity=sim", "-Werror" if errors else "-Wdefault", QUIET)
     told = "device 'PC-2' has neither MAC address nor GUID: no computer is found to be it"
     if errors:
         assert result.ret == pytest.ExitCode.INTERRUPTED
@@ -293,6 +296,6 @@ def test_what_a_site_hardly_means_is_one_warning_of_pytests_however_many_have_th
     # As an error it is one of both files, whichever is collected first.
     assert result.stdout.str().count(told) == (2 if errors else 1)
     if errors:  # of a test, too, only its own lines are shown, with the place in the site's file
-        result = suite.run("scenarios/test_it.py", "--fidelity=sim", "-Werror")
+        result = suite.run("scenarios/test_it.py", "--fidelity=sim", "-Werror", QUIET)
         result.stdout.no_fnmatch_line("*warned.py*")
         result.stdout.fnmatch_lines(["*lab.machine('uefi-x64'*", "E *sites/lab.yaml:2:43: *"])
